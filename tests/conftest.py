@@ -1,0 +1,32 @@
+"""Fixtures for the whole suite: where the shared test data lies, and where our own samples lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shared_data_folder() -> Path | None:
+    """The folder of shared test data: TABELLION_TEST_DATA, else ../shared/data beside the project; None if absent."""
+    named = os.environ.get("TABELLION_TEST_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The shared test data; the one skip that CI allows, and the summary names it."""
+    folder = shared_data_folder()
+    if folder is None:
+        pytest.skip("shared test data absent: set TABELLION_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Our own synthetic samples."""
+    return ROOT / "sample_data"
