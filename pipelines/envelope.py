@@ -1,0 +1,31 @@
+"""Envelope: what intake hands to the journal (architecture: "The few values that travel").
+
+An adapter's server knows bytes and transport facts; the gateway wraps them into this value. Everything that is
+not deterministic enters the system here or in the journal, and nowhere later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One unit as received.
+
+    `body` is never re-encoded; `control_id` is MSH-10 as raw bytes (empty: no dedupe); `received_at` is
+    microseconds since 1970-01-01 UTC; `facts` are transport facts without patient data.
+    """
+
+    channel: str
+    format: str
+    body: bytes
+    control_id: bytes = b""
+    received_at: int = 0
+    peer: str = ""
+    facts: Mapping[str, str] = field(default=NO_FACTS)
+    kind: str = "message"

@@ -1,0 +1,50 @@
+"""Errors of the pipelines.
+
+PipelineError
+├── Unavailable      our side can't keep anything now (disk error, no space, closed): AR, readiness false, never AA
+├── InUse            another process serves this data folder
+├── FolderError      the data folder isn't one, lacks a part, or has a version this release can't open
+│   ├── NewerVersion     written by a newer release
+│   └── NotEmpty         restore refuses a folder that holds something
+├── LogStopped       the database is behind its last published checkpoint, or contradicts it: going on would fork
+├── BlobMissing      a digest that isn't in the store, or whose bytes don't hash to it
+└── BackupError      not a backup of ours, or damaged
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of all errors of this package; texts never hold patient data."""
+
+
+class Unavailable(PipelineError):
+    """Nothing can be kept now; the sender must be told to try again."""
+
+
+class InUse(PipelineError):
+    """Another process serves this data folder."""
+
+
+class FolderError(PipelineError):
+    """The data folder can't be used as it is."""
+
+
+class NewerVersion(FolderError):
+    """A file was written by a newer release."""
+
+
+class NotEmpty(FolderError):
+    """The folder holds something already."""
+
+
+class LogStopped(PipelineError):
+    """Going on would fork the log; it stops instead."""
+
+
+class BlobMissing(PipelineError):
+    """No such blob, or its bytes don't hash to their name."""
+
+
+class BackupError(PipelineError):
+    """Not a backup of ours, or damaged."""

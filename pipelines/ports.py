@@ -1,0 +1,314 @@
+"""The storage ports and the values that cross them (architecture: "Storage: five ports, one commit point").
+
+`Journal` and `Blobs` keep what arrives, `State.commit(batch)` is the one commit point of the ordered half, `Topics`
+is what subscribers see. Each has one embedded implementation; the contract tests in tests/pipelines/contracts run
+over every implementation.
+
+Times are microseconds since 1970-01-01 UTC; ids and types are FHIR's; bytes are never re-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from pipelines.envelope import NO_FACTS, Envelope
+
+GROUPS = ("patient", "encounter", "observation", "document", "imaging", "other")
+STATUSES = ("settled", "unchanged", "dead", "held", "action")
+OPERATIONS = ("create", "update", "delete", "merged")
+
+
+# ---- journal ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Answer to an append, given only after the commit.
+
+    `status`: `kept` · `repeated` (same channel, control id and bytes: nothing written, `seq` is the first one's) ·
+    `changed` (same control id, other bytes: kept and flagged).
+    """
+
+    seq: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the journal. `body` is None when the bytes are a blob named by `sha256`, or were forgotten."""
+
+    seq: int
+    kind: str  # 'message' | 'action' (body = canonical JSON of the action)
+    channel: str
+    format: str
+    control_id: bytes
+    sha256: bytes
+    received_at: int
+    peer: str
+    facts: Mapping[str, str]
+    size: int
+    body: bytes | None
+    blob: bool
+    seed: bytes  # 32 random bytes; b'' once forgotten
+    changed: bool  # same control id as an earlier entry of the channel, other bytes
+
+
+class Journal(Protocol):
+    """Append-only, durable before the answer."""
+
+    def append(self, envelope: Envelope) -> Future[Kept]:
+        """Queue one envelope; the future ends after COMMIT, with `Unavailable` if nothing could be kept."""
+
+    def submit(self, envelope: Envelope, done: Callable[[Kept | BaseException], None]) -> None:
+        """As `append`, cheaper: `done` is called once on the committer's thread, after COMMIT."""
+
+    def read(self, after: int, limit: int = 256) -> list[Entry]:
+        """Entries with seq > `after`, in order."""
+
+    def get(self, seq: int) -> Entry | None:
+        """One entry, or None (never written, or its segment dropped)."""
+
+    def last(self) -> int:
+        """The highest seq (0: empty)."""
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes: durable before `put` returns."""
+
+    def put(self, data: bytes | BinaryIO) -> bytes:
+        """Store; the 32-byte SHA-256 names it."""
+
+    def open(self, digest: bytes) -> BinaryIO:
+        """A stream of the bytes; `BlobMissing` if not there."""
+
+    def read(self, digest: bytes) -> bytes:
+        """The bytes, checked against their name; `BlobMissing` if not there or damaged."""
+
+
+# ---- state: what settle hands to commit ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One resource version to store, seal and publish; `seq` is given by commit in the order of the batch.
+
+    `body`: canonical bytes, exactly what is sealed and published. `registers`: settle's own encoding, opaque here.
+    `headers`: only what the store can't derive (e.g. `traceparent`); it derives every ce_* header of
+    facts/streaming.md §6 itself from the record and its entry.
+    """
+
+    type: str
+    id: str
+    version: int
+    op: str  # OPERATIONS
+    patient: str | None  # topic key; None -> 'Type/id'
+    group: str  # GROUPS
+    body: bytes
+    registers: bytes
+    entry: int  # journal seq of the source; must be one of the batch's outcomes
+    headers: Mapping[str, str] = field(default=NO_FACTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Registers of an unchanged resource whose stamps moved: stored without version, leaf or event."""
+
+    type: str
+    id: str
+    registers: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one journal entry. An entry may get a new outcome later (replayed dead letter, freed hold)."""
+
+    entry: Entry
+    status: str  # STATUSES
+    type: str = ""  # 'ADT^A01^ADT_A01'
+    event_time: int | None = None  # effective event time
+    clock: int | None = None  # running max event time of the channel, at and including this entry
+    map_hash: str = ""
+    unchanged: int = 0  # resource versions not made because nothing changed
+    detail: bytes = b""  # settle's own JSON (leaf counts, residue count, issues without values)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A failed entry; the store copies the body from the outcome's entry (its own copy outlives the journal)."""
+
+    entry: int
+    cause: str  # short code
+    place: str  # 'PID-3.1' or ''
+    text: str  # plain words, no values from the message
+    patients: tuple[str, ...] = ()  # marked until the letter is solved
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A later message of a marked patient, waiting under the policy `wait`."""
+
+    entry: int
+    patients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A40: `retired` is replaced by `surviving`."""
+
+    retired: str
+    surviving: str
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction. `cursor` = highest journal seq whose outcome is stored with this batch."""
+
+    cursor: int
+    outcomes: tuple[Outcome, ...] = ()
+    records: tuple[Record, ...] = ()
+    touched: tuple[Touch, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+    solved: tuple[int, ...] = ()  # entries whose dead letter is settled now (marks go too)
+    holds: tuple[Hold, ...] = ()
+    freed: tuple[int, ...] = ()  # entries no longer held
+    merges: tuple[Merge, ...] = ()
+    maps: tuple[tuple[str, bytes], ...] = ()  # effective maps by hash, kept once
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit made: records have seq `first` … `first + count - 1`; `checkpoint` covers `size` leaves."""
+
+    first: int
+    count: int
+    size: int
+    checkpoint: str
+
+
+# ---- state: what settle reads -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The newest version of one resource. `digest` = SHA-256 of its canonical bytes."""
+
+    type: str
+    id: str
+    seq: int
+    version: int
+    op: str
+    patient: str | None
+    digest: bytes
+    registers: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An entry already settled under the same (channel, control id)."""
+
+    seq: int
+    sha256: bytes
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """A dead letter as stored, with its own copy of the body."""
+
+    entry: int
+    channel: str
+    control_id: bytes
+    sha256: bytes
+    received_at: int
+    cause: str
+    place: str
+    text: str
+    attempts: int
+    body: bytes | None
+    blob: bool
+
+
+class State(Protocol):
+    """One SQL store, one writer; reads see the last commit."""
+
+    def commit(self, batch: Batch) -> Committed:
+        """Cursor, outcomes, records, leaves, nodes, checkpoint: one transaction; then the checkpoint is published."""
+
+    def cursor(self) -> int:
+        """Highest journal seq committed (0: none)."""
+
+    def current(self, type: str, id: str) -> Current | None:  # noqa: A002 (FHIR's words)
+        """The newest version, or None."""
+
+    def current_many(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Current]:
+        """The newest versions of those (type, id) that exist."""
+
+    def body(self, seq: int) -> bytes | None:
+        """Canonical bytes of a record (None: shredded or unknown)."""
+
+    def clock(self, channel: str, before: int) -> int | None:
+        """Running max event time of the channel over entries with seq < `before` (None: none had a time)."""
+
+    def seen(self, channel: str, control_id: bytes) -> tuple[Seen, ...]:
+        """Entries with this control id that have an outcome, in order."""
+
+    def dead_letter(self, entry: int) -> StoredDeadLetter | None:
+        """An unsolved dead letter."""
+
+    def dead_letters(self) -> tuple[StoredDeadLetter, ...]:
+        """All unsolved ones in order."""
+
+    def marked(self, patients: Iterable[str]) -> frozenset[str]:
+        """Those of the patients that an unsolved dead letter or an earlier hold marks."""
+
+    def held(self, limit: int = 256) -> tuple[int, ...]:
+        """Entries on hold, in order."""
+
+    def held_for(self, patients: Iterable[str]) -> tuple[int, ...]:
+        """Entries on hold because of one of the patients, in order."""
+
+    def map(self, map_hash: str) -> bytes | None:
+        """An effective map kept by its hash."""
+
+
+# ---- topics -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """`first`: offset of the first message held; `next`: the offset a reader at the end would ask for."""
+
+    topic: str
+    first: int
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One released record as a subscriber sees it; `value` None = tombstone."""
+
+    topic: str
+    offset: int
+    key: str
+    headers: Mapping[str, str]
+    value: bytes | None
+
+
+class Topics(Protocol):
+    """Released records by offset, and consumer groups with durable offsets."""
+
+    def topics(self) -> Sequence[TopicInfo]:
+        """Every topic of the tenant, in the order of GROUPS."""
+
+    def read(self, topic: str, offset: int, count: int = 256) -> list[Message]:
+        """Messages from the first offset >= `offset` on; offsets rise and may have gaps."""
+
+    def committed(self, group: str, topic: str) -> int:
+        """The offset the group reads next (0: never committed)."""
+
+    def commit(self, group: str, topic: str, offset: int) -> None:
+        """Durably note that the group reads `offset` next."""
