@@ -1,7 +1,7 @@
 """Envelope: what intake hands to the journal (architecture: "The few values that travel").
 
-An adapter's server knows bytes and transport facts; the gateway wraps them into this value. Everything that is
-not deterministic enters the system here or in the journal, and nowhere later.
+An adapter's server knows bytes and transport facts; the gateway wraps them into this value. Everything that
+is not deterministic enters the system here or in the journal, and nowhere later.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Errors of the pipelines.
 
 PipelineError
-├── Unavailable      our side can't keep anything now (disk error, no space, closed): AR, readiness false, never AA
+├── Unavailable      our side can't keep anything now (disk error, no space): AR, readiness false, never AA
 ├── InUse            another process serves this data folder
 ├── FolderError      the data folder isn't one, lacks a part, or has a version this release can't open
 │   ├── NewerVersion     written by a newer release
 │   └── NotEmpty         restore refuses a folder that holds something
-├── LogStopped       the database is behind its last published checkpoint, or contradicts it: going on would fork
+├── LogStopped       the database is behind its last published checkpoint: going on would fork the log
 ├── BlobMissing      a digest that isn't in the store, or whose bytes don't hash to it
 └── BackupError      not a backup of ours, or damaged
 """

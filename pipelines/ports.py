@@ -1,8 +1,8 @@
 """The storage ports and the values that cross them (architecture: "Storage: five ports, one commit point").
 
-`Journal` and `Blobs` keep what arrives, `State.commit(batch)` is the one commit point of the ordered half, `Topics`
-is what subscribers see. Each has one embedded implementation; the contract tests in tests/pipelines/contracts run
-over every implementation.
+`Journal` and `Blobs` keep what arrives, `State.commit(batch)` is the one commit point of the ordered half,
+`Topics` is what subscribers see. Each has one embedded implementation; the contract tests in
+tests/pipelines/contracts run over every implementation.
 
 Times are microseconds since 1970-01-01 UTC; ids and types are FHIR's; bytes are never re-encoded.
 """
@@ -21,15 +21,12 @@ STATUSES = ("settled", "unchanged", "dead", "held", "action")
 OPERATIONS = ("create", "update", "delete", "merged")
 
 
-# ---- journal ------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Answer to an append, given only after the commit.
 
-    `status`: `kept` · `repeated` (same channel, control id and bytes: nothing written, `seq` is the first one's) ·
-    `changed` (same control id, other bytes: kept and flagged).
+    `status`: `kept` · `repeated` (same channel, control id and bytes: nothing written, `seq` is the first
+    one's) · `changed` (same control id, other bytes: kept and flagged).
     """
 
     seq: int
@@ -38,7 +35,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the journal. `body` is None when the bytes are a blob named by `sha256`, or were forgotten."""
+    """One row of the journal. `body` is None when the bytes are a blob (named by `sha256`) or forgotten."""
 
     seq: int
     kind: str  # 'message' | 'action' (body = canonical JSON of the action)
@@ -88,16 +85,13 @@ class Blobs(Protocol):
         """The bytes, checked against their name; `BlobMissing` if not there or damaged."""
 
 
-# ---- state: what settle hands to commit ---------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """One resource version to store, seal and publish; `seq` is given by commit in the order of the batch.
 
-    `body`: canonical bytes, exactly what is sealed and published. `registers`: settle's own encoding, opaque here.
-    `headers`: only what the store can't derive (e.g. `traceparent`); it derives every ce_* header of
-    facts/streaming.md §6 itself from the record and its entry.
+    `body`: canonical bytes, exactly what is sealed and published. `registers`: settle's own encoding, opaque
+    here. `headers`: only what the store can't derive (e.g. `traceparent`); it derives every ce_* header itself
+    from the record and its entry.
     """
 
     type: str
@@ -123,7 +117,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one journal entry. An entry may get a new outcome later (replayed dead letter, freed hold)."""
+    """What became of one journal entry; a replayed dead letter or a freed hold gets a new one later."""
 
     entry: Entry
     status: str  # STATUSES
@@ -137,7 +131,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A failed entry; the store copies the body from the outcome's entry (its own copy outlives the journal)."""
+    """A failed entry; the store keeps its own copy of the body, which outlives the journal's."""
 
     entry: int
     cause: str  # short code
@@ -181,15 +175,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit made: records have seq `first` … `first + count - 1`; `checkpoint` covers `size` leaves."""
+    """What a commit made: records `first` … `first + count - 1`; `checkpoint` covers `size` leaves."""
 
     first: int
     count: int
     size: int
     checkpoint: str
-
-
-# ---- state: what settle reads -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +227,7 @@ class State(Protocol):
     """One SQL store, one writer; reads see the last commit."""
 
     def commit(self, batch: Batch) -> Committed:
-        """Cursor, outcomes, records, leaves, nodes, checkpoint: one transaction; then the checkpoint is published."""
+        """Cursor, outcomes, records, leaves, nodes, checkpoint: one transaction; then publish the checkpoint."""
 
     def cursor(self) -> int:
         """Highest journal seq committed (0: none)."""
@@ -273,9 +264,6 @@ class State(Protocol):
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
-
-
-# ---- topics -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
