@@ -1,1 +1,39 @@
-"""To come."""
+"""FHIR R4 (4.0.1): the one serialisation, a strict reader, the definitions, the structure check.
+
+Everything here is pure: bytes and values in, bytes and values out. The definitions are read from a committed
+table on first use.
+"""
+
+from __future__ import annotations
+
+from adapters.fhir.errors import (
+    DecodeError,
+    DuplicateKey,
+    EncodeError,
+    FhirError,
+    LimitExceeded,
+    Malformed,
+    NumberRefused,
+    TextRefused,
+    UnknownElement,
+)
+from adapters.fhir.reader import JsonLimits, decode
+from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode
+
+__all__ = [
+    "DecodeError",
+    "DuplicateKey",
+    "EncodeError",
+    "Encoded",
+    "FhirError",
+    "JsonLimits",
+    "JsonValue",
+    "LimitExceeded",
+    "Malformed",
+    "NumberRefused",
+    "TextRefused",
+    "UnknownElement",
+    "decode",
+    "decode_trusted",
+    "encode",
+]
