@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.broker import Broker, available
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,3 +33,14 @@ def shared_data() -> Path:
 def samples() -> Path:
     """Our own synthetic samples."""
     return ROOT / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The bootstrap address of a real broker, one per run."""
+    missing = available()
+    if missing:
+        pytest.skip(missing)
+    broker = Broker()
+    yield broker.servers
+    broker.close()

@@ -1,0 +1,177 @@
+"""An MLLP sender: one message under way per connection, each answer matched by MSA-2 (HL7 v2.9 section 2.9)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
+from adapters.hl7v2.mllp.framer import Frame, Framer, frame
+from adapters.hl7v2.mllp.peek import Peek, peek, trim
+
+__all__ = ["Answer", "Outgoing", "Sender", "send_all"]
+
+_QUIET = 2.0  # seconds in which a receiver that answers failures only would have done so
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to send: where it comes from (for the report) and its bytes."""
+
+    source: str
+    index: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: MSA-1 (None: nothing was asked for, or nothing came), the time it took, what went wrong."""
+
+    source: str
+    index: int
+    control_id: str
+    code: str | None
+    ms: float
+    error: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """True for AA and CA, and where the sender asked for no answer."""
+        return self.error is None and self.code in ("AA", "CA", None)
+
+
+class Sender:
+    """One connection to a receiver."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._framer = Framer()
+        self._frames: list[bytes] = []
+
+    @classmethod
+    async def connect(cls, host: str, port: int, timeout: float) -> Sender:
+        """Open a connection. Raises OSError or TimeoutError."""
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout)
+        return cls(reader, writer)
+
+    async def send(self, body: bytes, timeout: float) -> bytes | None:
+        """Send one message; give the acknowledgement's bytes, or None where MSH-15 says that none will come.
+
+        Raises NoAnswer on silence, a closed connection or an answer to another message.
+        """
+        self._writer.write(frame(body))
+        await self._writer.drain()
+        header = _header(body)
+        wanted = header.field(15).strip().upper() if header is not None else b""
+        if wanted == b"NE":
+            return None
+        try:
+            answer = await asyncio.wait_for(self._frame(), min(timeout, _QUIET) if wanted == b"ER" else timeout)
+        except TimeoutError as error:
+            if wanted == b"ER":  # an answer comes on failure only, so silence is the good news
+                return None
+            raise NoAnswer(f"no acknowledgement within {timeout:g} s") from error
+        if header is not None and acknowledged(answer)[1] != header.control_id:
+            raise NoAnswer("the acknowledgement is for another message: its MSA-2 differs from our MSH-10")
+        return answer
+
+    async def _frame(self) -> bytes:
+        while not self._frames:
+            data = await self._reader.read(65536)
+            if not data:
+                raise NoAnswer("the receiver closed the connection without an acknowledgement")
+            self._frames += [event.data for event in self._framer.receive(data) if isinstance(event, Frame)]
+        return self._frames.pop(0)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except OSError:
+            return  # already gone
+
+
+def acknowledged(answer: bytes) -> tuple[str, bytes]:
+    """(MSA-1, MSA-2) of an acknowledgement. Raises NoAnswer if it has no usable MSH and MSA."""
+    try:
+        body = trim(answer)
+        separator = peek(body).separator
+    except HeaderUnusable as error:
+        raise NoAnswer(f"the answer is no HL7 message: {error}") from error
+    for line in body.replace(b"\n", b"\r").split(b"\r"):
+        if line.startswith(b"MSA" + separator):
+            fields = [*line.split(separator), b"", b""]
+            return fields[1].decode("ascii", "replace"), fields[2]
+    raise NoAnswer("the answer has no MSA segment")
+
+
+def _header(body: bytes) -> Peek | None:
+    try:
+        return peek(trim(body))
+    except HeaderUnusable:
+        return None
+
+
+async def send_all(
+    host: str, port: int, messages: Iterable[Outgoing], connections: int = 1, timeout: float = 30.0
+) -> AsyncIterator[Answer]:
+    """Send messages over several connections at once; give an `Answer` each, as they come.
+
+    Messages are dealt out in order, each connection with one under way; with one connection the order is kept. After
+    a `NoAnswer` that connection is opened anew. Raises OSError or TimeoutError if no connection can be made at all.
+    """
+    senders = [await Sender.connect(host, port, timeout) for _ in range(connections)]
+    source = iter(messages)
+    answers: asyncio.Queue[Answer | Exception | None] = asyncio.Queue(maxsize=1024)
+
+    async def work(sender: Sender) -> None:
+        try:
+            for message in source:
+                answer = await _one(sender, message, timeout)
+                await answers.put(answer)
+                if answer.error is not None:
+                    await sender.close()
+                    sender = await Sender.connect(host, port, timeout)
+        except OSError as error:  # includes TimeoutError
+            await answers.put(error)
+        finally:
+            await sender.close()
+            await answers.put(None)
+
+    tasks = [asyncio.create_task(work(sender)) for sender in senders]
+    open_ = len(tasks)
+    lost: Exception | None = None
+    try:
+        while open_:
+            item = await answers.get()
+            if item is None:
+                open_ -= 1
+            elif isinstance(item, Exception):
+                lost = item
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if lost is not None:
+        raise lost
+
+
+async def _one(sender: Sender, message: Outgoing, timeout: float) -> Answer:
+    header = _header(message.body)
+    control = header.control_id.decode("utf-8", "replace") if header else ""
+    begun = time.perf_counter()
+    code: str | None = None
+    problem: str | None = None
+    try:
+        answer = await sender.send(message.body, timeout)
+        if answer is not None:
+            code = acknowledged(answer)[0]
+    except (NoAnswer, ConnectionError) as error:
+        problem = str(error) or type(error).__name__
+    return Answer(message.source, message.index, control, code, round((time.perf_counter() - begun) * 1000, 3), problem)

@@ -1,0 +1,27 @@
+"""Which of the four formats a file holds, from its bytes alone; never from its name."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["detect"]
+
+_HL7V2 = re.compile(rb"(?:\A|[\r\n\x0b]|\A\xef\xbb\xbf)(?:MSH|FHS|BHS)[^0-9A-Za-z\r\n]")
+_WIDE = re.compile(rb"M\x00S\x00H\x00|\x00M\x00S\x00H")
+_CDA = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?ClinicalDocument[\s>/]")
+_FHIR = re.compile(rb'"resourceType"\s*:')
+_HEAD = 1 << 16
+
+
+def detect(data: bytes) -> str | None:
+    """`hl7v2`, `cda`, `dicom` or `fhir`; None if it is none of them."""
+    if data[128:132] == b"DICM":
+        return "dicom"
+    if _HL7V2.search(data) or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and _WIDE.search(data, 0, _HEAD)):
+        return "hl7v2"
+    head = data[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head[:1] == b"<" and _CDA.search(head):
+        return "cda"
+    if head[:1] in (b"{", b"[") and _FHIR.search(head):
+        return "fhir"
+    return None

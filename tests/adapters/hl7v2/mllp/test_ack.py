@@ -1,0 +1,119 @@
+"""Peeking at MSH and answering it: modes × outcomes as a table, mirrored header, faults in both versions' form."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.hl7v2.mllp import Fault, HeaderUnusable, Outcome, acknowledge, answer_code, peek, trim
+
+HEADER = b"MSH|^~\\&|APP^1|FAC|TO|THERE|20260102030405||ADT^A01^ADT_A01|id\xff1|P|2.5.1|||%s|%s||UNICODE UTF-8"
+FAULT = Fault("200", "Unsupported message type", 9, "no ADT here")
+
+ANSWERS = [
+    # MSH-15, MSH-16, outcome -> code
+    (b"", b"", Outcome.KEPT, "AA"),
+    (b"", b"", Outcome.UNREADABLE, "AE"),
+    (b"", b"", Outcome.REFUSED, "AR"),
+    (b"", b"", Outcome.FAILED, "AR"),
+    (b"AL", b"", Outcome.KEPT, "CA"),
+    (b"AL", b"", Outcome.UNREADABLE, "CE"),
+    (b"AL", b"", Outcome.REFUSED, "CR"),
+    (b"AL", b"", Outcome.FAILED, "CE"),
+    (b"SU", b"", Outcome.KEPT, "CA"),
+    (b"SU", b"", Outcome.REFUSED, None),
+    (b"SU", b"", Outcome.FAILED, None),
+    (b"ER", b"", Outcome.KEPT, None),
+    (b"ER", b"", Outcome.REFUSED, "CR"),
+    (b"ER", b"AL", Outcome.FAILED, "CE"),
+    (b"NE", b"NE", Outcome.KEPT, None),
+    (b"NE", b"", Outcome.FAILED, None),
+    (b"", b"AL", Outcome.KEPT, "CA"),
+    (b"al", b"", Outcome.KEPT, "CA"),
+]
+
+
+@pytest.mark.parametrize(("accept", "application", "outcome", "code"), ANSWERS)
+def test_answer_code(accept: bytes, application: bytes, outcome: Outcome, code: str | None) -> None:
+    """MSA-1 by mode and outcome."""
+    assert answer_code(peek(HEADER % (accept, application)), outcome) == code
+
+
+def test_acknowledgement_mirrors_the_header() -> None:
+    """3/4 and 5/6 swapped, MSH-11, -12, -18 and the delimiters kept, MSA-2 byte for byte."""
+    answer = acknowledge(peek(HEADER % (b"", b"")), "AA", "T1", "20260102")
+    assert answer == (
+        b"MSH|^~\\&|TO|THERE|APP^1|FAC|20260102||ACK^A01^ACK|T1|P|2.5.1||||||UNICODE UTF-8\rMSA|AA|id\xff1\r"
+    )
+
+
+def test_custom_delimiters_and_five_encoding_characters() -> None:
+    """The answer speaks the sender's delimiters."""
+    answer = acknowledge(peek(b"MSH$%~!*#$A$B$C$D$$$ADT%A08$7$P$2.3"), "AR", "T1", "20260102", FAULT)
+    assert answer.startswith(
+        b"MSH$%~!*#$C$D$A$B$20260102$$ACK%A08$T1$P$2.3\rMSA$AR$7$no ADT here$$$200%Unsupported message type%HL70357\r"
+    )
+    assert answer.endswith(b"ERR$MSH%1%9%200*Unsupported message type*HL70357\r")
+
+
+def test_fault_from_version_2_5_stands_in_err() -> None:
+    """ERR-2 location, ERR-3 condition, ERR-4 severity, ERR-8 words."""
+    answer = acknowledge(peek(HEADER % (b"AL", b"")), "CR", "T1", "20260102", FAULT)
+    assert b"\rMSA|CR|id\xff1\rERR||MSH^1^9|200^Unsupported message type^HL70357|E||||no ADT here\r" in answer
+
+
+def test_our_words_never_break_the_message() -> None:
+    """Delimiters in a fault's text become blanks."""
+    answer = acknowledge(peek(b"MSH|^~\\&|||||||A^B|1|P|2.4"), "AE", "T1", "x", Fault("101", "n", None, "a|b^c\\d"))
+    assert b"|a b c d|" in answer
+
+
+TRIMMED = [
+    (b"MSH|^~\\&|x\r\x1c\r", b"MSH|^~\\&|x"),
+    (b"\xef\xbb\xbfMSH|^~\\&|x\r\n", b"MSH|^~\\&|x"),
+    (b"\r\nMSH|^~\\&|x", b"MSH|^~\\&|x"),
+    (b"\x0bMSH|^~\\&|x", b"MSH|^~\\&|x"),
+    (b"FHS|^~\\&\rMSH|^~\\&|x", b"MSH|^~\\&|x"),
+]
+
+
+@pytest.mark.parametrize(("data", "body"), TRIMMED)
+def test_trim(data: bytes, body: bytes) -> None:
+    """A block is cut to its message as a file is."""
+    assert trim(data) == body
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"MSH", b"MSHX|^~\\&", b"PID|1\rxMSH|^~\\&", b"MSH|^~\\&|a\rMSH|^~\\&|b"]
+)
+def test_no_single_message(data: bytes) -> None:
+    """No MSH line, or two of them."""
+    with pytest.raises(HeaderUnusable):
+        trim(data)
+
+
+@pytest.mark.parametrize("data", [b"MSH|", b"MSH||", b"MSH|^^~&|", b"MSH"])
+def test_unusable_encoding_characters(data: bytes) -> None:
+    """MSH-2 empty or ambiguous."""
+    with pytest.raises(HeaderUnusable):
+        peek(data)
+
+
+def test_separator_as_second_byte_of_a_chinese_character() -> None:
+    """GB18030 has characters whose second byte is 0x7C, the bar: they don't shift the fields."""
+    name = "\u4e28".encode("gb18030")  # any character will do; the next one is picked for its bar
+    bar = next(c for c in map(chr, range(0x4E00, 0x9FFF)) if c.encode("gb18030")[1:2] == b"|").encode("gb18030")
+    header = b"MSH|^~\\&|" + name + bar + b"|FAC|TO|THERE|2026||ADT^A01|77|P|2.4||||||GB 18030-2000"
+    assert peek(header).control_id == b"77"
+    assert peek(header).field(3) == name + bar
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_peek_or_our_error(data: bytes) -> None:
+    """Any bytes give a header or HeaderUnusable; an answer can then be made."""
+    try:
+        header = peek(trim(b"MSH" + data))
+    except HeaderUnusable:
+        return
+    assert acknowledge(header, "AE", "T1", "20260102", FAULT).startswith(b"MSH")

@@ -1,0 +1,113 @@
+"""Runs the tests: `python -m tools.testing [--soak | --wheel DIST] [pytest arguments]`.
+
+Fetches the Kafka jars where Maven is there, says by name what is skipped and why, prints the time that each room's
+tests took, and with CI=true refuses every skip but that of absent shared test data.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ALLOWED_SKIP = "shared test data absent"
+
+
+class RoomTimes:
+    """A pytest plugin: seconds per room, skips by reason, and the verdict on skips in CI."""
+
+    def __init__(self, ci: bool) -> None:
+        self._ci = ci
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._skips: dict[str, int] = defaultdict(int)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add up one test's phases."""
+        parts = Path(report.nodeid.partition("::")[0]).parts
+        self._seconds[parts[1] if len(parts) > 2 else "tests"] += report.duration
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self._skips[reason.removeprefix("Skipped: ")] += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """In CI a skipped part is a failure."""
+        if self._ci and self._forbidden():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the budget per room and what was left out."""
+        terminalreporter.section("seconds per room")
+        for room, seconds in sorted(self._seconds.items(), key=lambda item: -item[1]):
+            terminalreporter.write_line(f"{seconds:8.1f}  {room}")
+        for reason, count in sorted(self._skips.items()):
+            terminalreporter.write_line(f"SKIPPED {count}: {reason}", yellow=True)
+        if self._ci and self._forbidden():
+            terminalreporter.write_line("CI=true: these parts may not be skipped", red=True)
+
+    def _forbidden(self) -> list[str]:
+        return [reason for reason in self._skips if not reason.startswith(ALLOWED_SKIP)]
+
+
+def main(arguments: list[str]) -> int:
+    """Run; give pytest's exit code, or 1 where set-up failed in CI."""
+    ci = os.environ.get("CI") == "true"
+    if "--wheel" in arguments:
+        at = arguments.index("--wheel")
+        return _wheel(Path(arguments[at + 1]), arguments[:at] + arguments[at + 2 :])
+    soak = "--soak" in arguments
+    rest = [word for word in arguments if word != "--soak"]
+    if not _kafka() and ci:
+        print("CI=true: the Kafka jars could not be fetched (Java 17 and Maven are needed)", file=sys.stderr)
+        return 1
+    begun = time.monotonic()
+    code = pytest.main([*(["-m", "soak"] if soak else ["-m", "not soak"]), *rest], plugins=[RoomTimes(ci)])
+    print(f"tests took {time.monotonic() - begun:.0f} s")
+    return int(code)
+
+
+def _kafka() -> bool:
+    """Fetch the broker's jars once; False where Java or Maven is missing."""
+    if (ROOT / ".kafka" / "libs.stamp").exists():
+        return True
+    if not shutil.which("mvn") or not shutil.which("java"):
+        print("Java 17 and Maven are not here: the Kafka tests will be skipped", file=sys.stderr)
+        return False
+    return subprocess.run(["make", "-s", "kafka"], cwd=ROOT, check=False).returncode == 0
+
+
+def _wheel(dist: Path, rest: list[str]) -> int:
+    """Run the tests against the built wheel, in a folder without the source, in an environment of its own."""
+    (wheel,) = dist.resolve().glob("*.whl")
+    with tempfile.TemporaryDirectory(prefix="tabellion-wheel-") as name:
+        place = Path(name)
+        for part in ("tests", "sample_data", "tools", "benchmarks"):
+            shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("pyproject.toml", "README.md", "CHANGELOG.md", "Makefile"):
+            shutil.copy(ROOT / part, place / part)
+        shutil.copytree(ROOT / "docs", place / "docs")
+        if (ROOT / ".kafka").exists():
+            (place / ".kafka").symlink_to(ROOT / ".kafka")
+        venv = place / ".venv"
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        locked = ["--require-hashes", "--only-binary", ":all:", "-r"]
+        subprocess.run([*pip, *locked, ROOT / "requirements-dev.lock"], check=True)
+        subprocess.run([*pip, "--no-index", "--no-deps", wheel], check=True)
+        data = ROOT.parent / "shared" / "data"
+        environment = {"TABELLION_TEST_DATA": str(data), **os.environ, "TABELLION_WHEEL_TEST": "1", "PYTHONPATH": ""}
+        environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        environment.pop("PYTHONPATH")
+        command = [venv / "bin" / "python", "-m", "tools.testing", *rest]
+        return subprocess.run(command, cwd=place, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
