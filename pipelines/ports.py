@@ -90,8 +90,8 @@ class Record:
     """One resource version to store, seal and publish; `seq` is given by commit in the order of the batch.
 
     `body`: canonical bytes, exactly what is sealed and published. `registers`: settle's own encoding, opaque
-    here. `headers`: only what the store can't derive (e.g. `traceparent`); it derives every ce_* header itself
-    from the record and its entry.
+    here. `headers`: only what the store can't derive (e.g. `traceparent`); it derives every ce_* header
+    itself from the record and its entry.
     """
 
     type: str
@@ -227,7 +227,7 @@ class State(Protocol):
     """One SQL store, one writer; reads see the last commit."""
 
     def commit(self, batch: Batch) -> Committed:
-        """Cursor, outcomes, records, leaves, nodes, checkpoint: one transaction; then publish the checkpoint."""
+        """Cursor, outcomes, records, leaves, nodes, checkpoint in one transaction; then publish the last."""
 
     def cursor(self) -> int:
         """Highest journal seq committed (0: none)."""
