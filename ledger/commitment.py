@@ -1,0 +1,104 @@
+"""Salted commitment of one record version ("fhir-commit/1"; RFC 5869 HKDF, RFC 2104 HMAC, SHA-256).
+
+    record key rk = HKDF-SHA256(ikm = seed, salt = "", info = lp("tabellion/record-key/1") lp(type) lp(id) lp(version))
+    salt          = HMAC-SHA256(rk, "salt")
+    c             = SHA-256("fhir-commit/1" || salt || lp(header) || lp(body))
+    lp(x)         = length of x in bytes as u64 big-endian || x
+
+The seed is the 32 random bytes of the journal entry, so that settling the journal anew gives the same leaves;
+a fingerprint can't be inverted or linked without the salt. The salt is revealed in the receipt, rk never.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from ledger import canonical
+from ledger.errors import Malformed
+
+ALG = "fhir-commit/1"
+SEED_SIZE = 32
+
+_LABEL = ALG.encode()
+_KEY_LABEL = b"tabellion/record-key/1"
+_NO_SALT = bytes(32)  # RFC 5869 section 2.2: absent salt = HashLen zeros
+_TYPE = re.compile(r"[A-Z][A-Za-z]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4 `id`
+_NAMES = ("id", "institution", "resourceType", "versionId")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The private header that is sealed in front of the record's bytes; never in clear on a shared log."""
+
+    resource_type: str
+    id: str
+    version: str
+    institution: str
+
+    def __post_init__(self) -> None:
+        if not _TYPE.fullmatch(self.resource_type):
+            raise Malformed("header: resourceType is not a type name")
+        if not _ID.fullmatch(self.id) or not _ID.fullmatch(self.version):
+            raise Malformed("header: id or versionId is not a FHIR id")
+
+    def members(self) -> dict[str, str]:
+        """As it stands in the receipt."""
+        return {
+            "id": self.id,
+            "institution": self.institution,
+            "resourceType": self.resource_type,
+            "versionId": self.version,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON; all but the institution is ASCII without anything to escape."""
+        return (
+            f'{{"id":"{self.id}","institution":{_quoted(self.institution)},'
+            f'"resourceType":"{self.resource_type}","versionId":"{self.version}"}}'
+        ).encode()
+
+
+def header_from_members(value: object) -> Header:
+    """A header from its members in a receipt."""
+    id_, institution, resource_type, version = canonical.texts(value, _NAMES)
+    return Header(resource_type, id_, version, institution)
+
+
+@lru_cache(maxsize=64)
+def _quoted(text: str) -> str:
+    return canonical.encode({"": text})[4:-1].decode()
+
+
+def _lp(data: bytes) -> bytes:
+    return len(data).to_bytes(8, "big") + data
+
+
+_INFO = _lp(_KEY_LABEL)
+
+
+def record_key(seed: bytes, header: Header) -> bytes:
+    """The 32-byte key of one record version, derived from the seed of its journal entry."""
+    if len(seed) != SEED_SIZE:
+        raise Malformed(f"a seed has {SEED_SIZE} bytes")
+    extracted = hmac.digest(_NO_SALT, seed, "sha256")
+    info = b"".join(
+        (_INFO, _lp(header.resource_type.encode()), _lp(header.id.encode()), _lp(header.version.encode()), b"\x01")
+    )
+    return hmac.digest(extracted, info, "sha256")
+
+
+def salt(rk: bytes) -> bytes:
+    """What a receipt reveals of the record key."""
+    return hmac.digest(rk, b"salt", "sha256")
+
+
+def commitment(salt: bytes, header: bytes, body: bytes) -> bytes:
+    """The 32-byte fingerprint of a header's canonical bytes and a record's bytes."""
+    if len(salt) != 32:  # a fixed length keeps the parts apart without a prefix
+        raise Malformed("a salt has 32 bytes")
+    return sha256(b"".join((_LABEL, salt, _lp(header), _lp(body)))).digest()

