@@ -6,6 +6,7 @@ table on first use.
 
 from __future__ import annotations
 
+from adapters.fhir.definitions import Binding, Codes, Definitions, Element, Home, definitions
 from adapters.fhir.errors import (
     DecodeError,
     DuplicateKey,
@@ -21,11 +22,16 @@ from adapters.fhir.reader import JsonLimits, decode
 from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode
 
 __all__ = [
+    "Binding",
+    "Codes",
     "DecodeError",
+    "Definitions",
     "DuplicateKey",
+    "Element",
     "EncodeError",
     "Encoded",
     "FhirError",
+    "Home",
     "JsonLimits",
     "JsonValue",
     "LimitExceeded",
@@ -35,5 +41,6 @@ __all__ = [
     "UnknownElement",
     "decode",
     "decode_trusted",
+    "definitions",
     "encode",
 ]

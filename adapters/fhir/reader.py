@@ -93,9 +93,7 @@ class _Reading:
 
     def _decimal(self, text: str) -> Decimal | _Refused:
         number = numbers.parse(text)
-        return (
-            number if number is not None else self._refuse(NumberRefused, "a number without plain notation")
-        )
+        return number if number is not None else self._refuse(NumberRefused, "a number without plain notation")
 
     def _integer(self, text: str) -> int | _Refused:
         if len(text) > numbers.MAX_DIGITS:
@@ -135,9 +133,7 @@ def _find_surrogate(value: object, path: str) -> DecodeError | None:
             text.encode("utf-8")
         except UnicodeEncodeError:
             return TextRefused("a lone surrogate", path=path)
-    return next(
-        (found for inner, place in _members(value, path) if (found := _find_surrogate(inner, place))), None
-    )
+    return next((found for inner, place in _members(value, path) if (found := _find_surrogate(inner, place))), None)
 
 
 def _members(value: object, path: str) -> list[tuple[object, str]]:

@@ -22,7 +22,7 @@ JsonValue: TypeAlias = (
 """What FHIR JSON is made of; a decimal is always `decimal.Decimal`, a float is refused."""
 
 Encoded: TypeAlias = msgspec.Raw
-"""Bytes that `encode` wrote, to be set into a larger value as they stand: `encode({'resource': Encoded(data)})`."""
+"""Bytes that `encode` wrote, set into a larger value as they stand: `encode({'resource': Encoded(data)})`."""
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="number")
 _TRUSTED = msgspec.json.Decoder(float_hook=Decimal)
