@@ -18,10 +18,32 @@ from adapters.fhir.errors import (
     TextRefused,
     UnknownElement,
 )
+from adapters.fhir.primitives import (
+    CODE_RULES,
+    PRIMITIVES,
+    is_base64,
+    is_boolean,
+    is_code,
+    is_date,
+    is_date_time,
+    is_decimal,
+    is_id,
+    is_instant,
+    is_integer,
+    is_oid,
+    is_positive_int,
+    is_string,
+    is_time,
+    is_unsigned_int,
+    is_uri,
+    is_uuid,
+)
 from adapters.fhir.reader import JsonLimits, decode
 from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode
 
 __all__ = [
+    "CODE_RULES",
+    "PRIMITIVES",
     "Binding",
     "Codes",
     "DecodeError",
@@ -43,4 +65,20 @@ __all__ = [
     "decode_trusted",
     "definitions",
     "encode",
+    "is_base64",
+    "is_boolean",
+    "is_code",
+    "is_date",
+    "is_date_time",
+    "is_decimal",
+    "is_id",
+    "is_instant",
+    "is_integer",
+    "is_oid",
+    "is_positive_int",
+    "is_string",
+    "is_time",
+    "is_unsigned_int",
+    "is_uri",
+    "is_uuid",
 ]

@@ -50,11 +50,11 @@ class Binding:
 class Element:
     """One element of a resource or data type.
 
-    `path` is the path below `owner` with the element's name in the definitions (`value[x]`), `name` the
-    JSON name asked for (`valueQuantity`, `_birthDate` for what extends a primitive: type Element). `choice` is the choice element's name (`value[x]`) or ''. `types`
-    are all types, or the one that the name has chosen. `min`/`max`: cardinality, max 0 = no limit. `targets`:
-    resource types that a Reference may point at, empty = any. `home`: where the children stand, None for a
-    primitive or while a choice is open.
+    `path` is the path below `owner` with the element's name in the definitions (`value[x]`). `name` is the JSON
+    name asked for: `valueQuantity`, or `_birthDate` for what extends a primitive (type Element). `choice` is
+    the choice element's name (`value[x]`) or ''. `types` are all types, or the one that the name has chosen.
+    `min`/`max`: cardinality, max 0 = no limit. `targets`: resource types that a Reference may point at, empty =
+    any. `home`: where the children stand, None for a primitive or while a choice is open.
     """
 
     owner: str
