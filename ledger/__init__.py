@@ -6,6 +6,9 @@ and never commit. Formats: docs/ledger.md.
 
 from __future__ import annotations
 
+from ledger.checkpoint import Checkpoint
+from ledger.checkpoint import parse as parse_checkpoint
+from ledger.checkpoint import sign as sign_checkpoint
 from ledger.commitment import ALG, Header
 from ledger.errors import (
     KeyFileError,
@@ -17,9 +20,25 @@ from ledger.errors import (
     TreeError,
     WrapError,
 )
+from ledger.keys import (
+    SigningKey,
+    create_signing_key,
+    create_wrapping_key,
+    load_signing_key,
+    load_wrapping_key,
+    origin,
+)
 from ledger.leaf import Leaf
+from ledger.leaf import parse as parse_leaf
 from ledger.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
-from ledger.seal import Seal, seal
+from ledger.note import Note
+from ledger.note import parse as parse_note
+from ledger.receipt import Receipt
+from ledger.receipt import parse as parse_receipt
+from ledger.seal import Seal, check_seal, seal
+from ledger.splice import splice
+from ledger.tlog_proof import TlogProof
+from ledger.tlog_proof import parse as parse_tlog_proof
 from ledger.tree import (
     MIGRATIONS,
     Audit,
@@ -32,11 +51,16 @@ from ledger.tree import (
     root,
     size,
 )
+from ledger.verify import Reason, Verdict, verify
+from ledger.vkey import Vkey
+from ledger.vkey import parse as parse_vkey
+from ledger.wrap import unwrap, wrap
 
 __all__ = [
     "ALG",
     "MIGRATIONS",
     "Audit",
+    "Checkpoint",
     "Frontier",
     "Head",
     "Header",
@@ -44,21 +68,45 @@ __all__ = [
     "Leaf",
     "LedgerError",
     "Malformed",
+    "Note",
     "ProofRefused",
+    "Reason",
+    "Receipt",
     "Refused",
     "Seal",
     "SignatureRefused",
+    "SigningKey",
+    "TlogProof",
     "TreeError",
+    "Verdict",
+    "Vkey",
     "WrapError",
     "append",
+    "check_seal",
     "consistency",
+    "create_signing_key",
+    "create_wrapping_key",
     "inclusion",
     "inclusions",
     "leaf_hash",
+    "load_signing_key",
+    "load_wrapping_key",
+    "origin",
+    "parse_checkpoint",
+    "parse_leaf",
+    "parse_note",
+    "parse_receipt",
+    "parse_tlog_proof",
+    "parse_vkey",
     "rederive",
     "root",
     "seal",
+    "sign_checkpoint",
     "size",
+    "splice",
+    "unwrap",
+    "verify",
     "verify_consistency",
     "verify_inclusion",
+    "wrap",
 ]

@@ -1,9 +1,10 @@
 """Salted commitment of one record version ("fhir-commit/1"; RFC 5869 HKDF, RFC 2104 HMAC, SHA-256).
 
-    record key rk = HKDF-SHA256(ikm = seed, salt = "", info = lp("tabellion/record-key/1") lp(type) lp(id) lp(version))
+    record key rk = HKDF-SHA256(ikm = seed, salt = "", info = "tabellion/record-key/1" ns(type) ns(id) ns(version))
     salt          = HMAC-SHA256(rk, "salt")
     c             = SHA-256("fhir-commit/1" || salt || lp(header) || lp(body))
     lp(x)         = length of x in bytes as u64 big-endian || x
+    ns(x)         = "," || length of x in decimal || ":" || x
 
 The seed is the 32 random bytes of the journal entry, so that settling the journal anew gives the same leaves;
 a fingerprint can't be inverted or linked without the salt. The salt is revealed in the receipt, rk never.
@@ -24,10 +25,8 @@ ALG = "fhir-commit/1"
 SEED_SIZE = 32
 
 _LABEL = ALG.encode()
-_KEY_LABEL = b"tabellion/record-key/1"
 _NO_SALT = bytes(32)  # RFC 5869 section 2.2: absent salt = HashLen zeros
-_TYPE = re.compile(r"[A-Z][A-Za-z]{0,63}")
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4 `id`
+_NAMED = re.compile(r"[A-Z][A-Za-z]{0,63}/[A-Za-z0-9.-]{1,64}/[A-Za-z0-9.-]{1,64}")  # FHIR R4: type, id, id
 _NAMES = ("id", "institution", "resourceType", "versionId")
 
 
@@ -41,10 +40,8 @@ class Header:
     institution: str
 
     def __post_init__(self) -> None:
-        if not _TYPE.fullmatch(self.resource_type):
-            raise Malformed("header: resourceType is not a type name")
-        if not _ID.fullmatch(self.id) or not _ID.fullmatch(self.version):
-            raise Malformed("header: id or versionId is not a FHIR id")
+        if not _NAMED.fullmatch(f"{self.resource_type}/{self.id}/{self.version}"):
+            raise Malformed("header: resourceType, id or versionId is not of its FHIR form")
 
     def members(self) -> dict[str, str]:
         """As it stands in the receipt."""
@@ -78,18 +75,19 @@ def _lp(data: bytes) -> bytes:
     return len(data).to_bytes(8, "big") + data
 
 
-_INFO = _lp(_KEY_LABEL)
+@lru_cache(maxsize=1)
+def _extracted(seed: bytes) -> bytes:
+    """HKDF-Extract (RFC 5869 section 2.2); the records of one journal entry follow each other."""
+    if len(seed) != SEED_SIZE:
+        raise Malformed(f"a seed has {SEED_SIZE} bytes")
+    return hmac.digest(_NO_SALT, seed, "sha256")
 
 
 def record_key(seed: bytes, header: Header) -> bytes:
     """The 32-byte key of one record version, derived from the seed of its journal entry."""
-    if len(seed) != SEED_SIZE:
-        raise Malformed(f"a seed has {SEED_SIZE} bytes")
-    extracted = hmac.digest(_NO_SALT, seed, "sha256")
-    info = b"".join(
-        (_INFO, _lp(header.resource_type.encode()), _lp(header.id.encode()), _lp(header.version.encode()), b"\x01")
-    )
-    return hmac.digest(extracted, info, "sha256")
+    kind, id_, version = header.resource_type, header.id, header.version
+    info = f"tabellion/record-key/1,{len(kind)}:{kind},{len(id_)}:{id_},{len(version)}:{version}\x01"
+    return hmac.digest(_extracted(seed), info.encode(), "sha256")  # one block of HKDF-Expand (section 2.3)
 
 
 def salt(rk: bytes) -> bytes:

@@ -19,7 +19,7 @@ SEED = bytes(range(32))
 HEADER = Header("Observation", "b7c1e6b2-0000-5000-8000-000000000001", "3", "Hôpital Démo")
 BODY = b'{"id":"b7c1e6b2-0000-5000-8000-000000000001","resourceType":"Observation","status":"final"}'
 LEAF = (
-    '{"alg":"fhir-commit/1","c":"0f64b25e18b413745004d3df1b4552dade8c7f447698c8b4292070df221fe697",'
+    '{"alg":"fhir-commit/1","c":"429ee2d68747e0e9dd7dee7a3d3660ac6614170f78d2c806bb9f90870f2711ee",'
     '"class":"observation","date":"2026-03-01","institution":"Hôpital Démo"}'
 )
 
@@ -38,7 +38,7 @@ def test_known_seal() -> None:
 
 
 def test_record_key_is_rfc5869() -> None:
-    info = lp(b"tabellion/record-key/1") + lp(b"Observation") + lp(HEADER.id.encode()) + lp(b"3")
+    info = b"tabellion/record-key/1,11:Observation,36:%s,1:3" % HEADER.id.encode()
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(SEED)
     assert commitment.record_key(SEED, HEADER) == derived
 
