@@ -9,7 +9,7 @@ from __future__ import annotations
 from ledger.checkpoint import Checkpoint
 from ledger.checkpoint import parse as parse_checkpoint
 from ledger.checkpoint import sign as sign_checkpoint
-from ledger.commitment import ALG, Header
+from ledger.commitment import ALG, Header, salt
 from ledger.errors import (
     KeyFileError,
     LedgerError,
@@ -100,6 +100,7 @@ __all__ = [
     "parse_vkey",
     "rederive",
     "root",
+    "salt",
     "seal",
     "sign_checkpoint",
     "size",

@@ -1,6 +1,6 @@
 """Key files: the log's signing key (Ed25519, PKCS #8 PEM, RFC 8410), the key that wraps patient keys (32 bytes).
 
-Both are made once, never overwritten, readable by their owner only, and on disk before the call returns: a
+A signing key's file begins with a line `log: <name>`, which PEM readers skip. Both are made once, never overwritten, readable by their owner only, and on disk before the call returns: a
 checkpoint signed by a key that a power cut loses could never be continued.
 """
 
@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ledger.errors import KeyFileError
+from ledger.errors import KeyFileError, Malformed
 from ledger.vkey import ED25519, Vkey, check_name
 
+_NAME = b"log: "
 _TENANT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
@@ -54,21 +55,30 @@ def signing_key(private: Ed25519PrivateKey, origin: str) -> SigningKey:
     return SigningKey(Vkey(origin, ED25519, public), private)
 
 
-def create_signing_key(path: Path) -> None:
-    """A new signing key in a new file of mode 0600; KeyFileError if one is there."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _create(path, pem)
+def create_signing_key(path: Path, origin: str) -> SigningKey:
+    """A new signing key for the log of this name, in a new file of mode 0600; KeyFileError if one is there."""
+    key = signing_key(Ed25519PrivateKey.generate(), origin)
+    pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _create(path, _NAME + origin.encode() + b"\n" + pem)
+    return key
 
 
-def load_signing_key(path: Path, origin: str) -> SigningKey:
-    """The signing key of a file, for the log of this name."""
+def load_signing_key(path: Path) -> SigningKey:
+    """The signing key of a file, under the name that stands in its first line."""
+    first, _, pem = _read(path).partition(b"\n")
+    if not first.startswith(_NAME):
+        raise KeyFileError(f"{path.name} does not begin with the log's name")
     try:
-        private = load_pem_private_key(_read(path), password=None)
+        private = load_pem_private_key(pem, password=None)
+        name = first.removeprefix(_NAME).decode()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyFileError(f"{path.name} is not an unencrypted PEM private key") from error
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(f"{path.name} is not an Ed25519 key")
-    return signing_key(private, origin)
+    try:
+        return signing_key(private, name)
+    except Malformed as error:
+        raise KeyFileError(f"{path.name} names no log") from error
 
 
 def create_wrapping_key(path: Path) -> None:
