@@ -1,1 +1,35 @@
-"""To come."""
+"""HL7 v2: the reader, units of a file, dictionaries and the group walk. The listener and the sender are in `.mllp`."""
+
+from __future__ import annotations
+
+from adapters.hl7v2 import dictionary
+from adapters.hl7v2.delimiters import Delimiters
+from adapters.hl7v2.errors import HeaderError, Hl7Error, LimitError
+from adapters.hl7v2.escape import unescape
+from adapters.hl7v2.issue import Issue
+from adapters.hl7v2.leaves import NULL, leaf_text, leaves, path
+from adapters.hl7v2.limits import Limits
+from adapters.hl7v2.message import Message, Segment
+from adapters.hl7v2.reader import read
+from adapters.hl7v2.units import Unit, trim, units
+
+__all__ = [
+    "NULL",
+    "Delimiters",
+    "HeaderError",
+    "Hl7Error",
+    "Issue",
+    "LimitError",
+    "Limits",
+    "Message",
+    "Segment",
+    "Unit",
+    "dictionary",
+    "leaf_text",
+    "leaves",
+    "path",
+    "read",
+    "trim",
+    "unescape",
+    "units",
+]
