@@ -35,8 +35,8 @@ from ledger.note import Note
 from ledger.note import parse as parse_note
 from ledger.receipt import Receipt
 from ledger.receipt import parse as parse_receipt
-from ledger.seal import Seal, check_seal, seal
-from ledger.splice import splice
+from ledger.sealing import Seal, check_seal, seal
+from ledger.spliced import splice
 from ledger.tlog_proof import TlogProof
 from ledger.tlog_proof import parse as parse_tlog_proof
 from ledger.tree import (
@@ -51,10 +51,11 @@ from ledger.tree import (
     root,
     size,
 )
-from ledger.verify import Reason, Verdict, verify
+from ledger.verify import Reason, Verdict
+from ledger.verify import verify as verify_record
 from ledger.vkey import Vkey
 from ledger.vkey import parse as parse_vkey
-from ledger.wrap import unwrap, wrap
+from ledger.wrapping import unwrap, wrap
 
 __all__ = [
     "ALG",
@@ -106,8 +107,8 @@ __all__ = [
     "size",
     "splice",
     "unwrap",
-    "verify",
     "verify_consistency",
     "verify_inclusion",
+    "verify_record",
     "wrap",
 ]

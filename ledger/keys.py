@@ -1,7 +1,8 @@
 """Key files: the log's signing key (Ed25519, PKCS #8 PEM, RFC 8410), the key that wraps patient keys (32 bytes).
 
-A signing key's file begins with a line `log: <name>`, which PEM readers skip. Both are made once, never overwritten, readable by their owner only, and on disk before the call returns: a
-checkpoint signed by a key that a power cut loses could never be continued.
+A signing key's file begins with a line `log: <name>`, which PEM readers skip. Both files are made once, never
+overwritten, readable by their owner only, and on disk before the call returns: a checkpoint signed by a key that
+a power cut loses could never be continued.
 """
 
 from __future__ import annotations

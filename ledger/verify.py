@@ -17,7 +17,7 @@ from ledger.errors import LedgerError, Malformed, ProofRefused, SignatureRefused
 from ledger.merkle import leaf_hash
 from ledger.note import Note
 from ledger.receipt import Receipt
-from ledger.splice import Cut, cut, members
+from ledger.spliced import Cut, cut, members
 from ledger.vkey import Vkey
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger import commitment, leaf
 from ledger.commitment import Header
 from ledger.errors import Malformed
-from ledger.seal import seal
+from ledger.sealing import seal
 
 SEED = bytes(range(32))
 HEADER = Header("Observation", "b7c1e6b2-0000-5000-8000-000000000001", "3", "Hôpital Démo")

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import keys, note, wrap
+from ledger import keys, note
 from ledger.errors import KeyFileError, Malformed, WrapError
 from ledger.vkey import ED25519
+from ledger.wrapping import WRAPPED_SIZE, unwrap, wrap
 
 ORIGIN = "tabellion.default/0a1b2c3d"
 
@@ -88,15 +90,15 @@ def test_origins() -> None:
         with pytest.raises(KeyFileError):
             keys.origin(tenant, bytes(4))
     with pytest.raises(Malformed):
-        keys.signing_key(keys.Ed25519PrivateKey.generate(), "a b")
+        keys.signing_key(Ed25519PrivateKey.generate(), "a b")
 
 
 @given(st.binary(max_size=40), st.integers(0, 59), st.integers(1, 255))
 def test_a_wrapped_key_opens_only_as_it_was_wrapped(context: bytes, at: int, change: int) -> None:
     outer, inner = os.urandom(32), os.urandom(32)
-    wrapped = wrap.wrap(outer, inner, context)
-    assert wrap.unwrap(outer, wrapped, context) == inner
-    assert len(wrapped) == wrap.WRAPPED_SIZE
+    wrapped = wrap(outer, inner, context)
+    assert unwrap(outer, wrapped, context) == inner
+    assert len(wrapped) == WRAPPED_SIZE
     damaged = bytearray(wrapped)
     damaged[at] ^= change
     for arguments in (
@@ -107,6 +109,6 @@ def test_a_wrapped_key_opens_only_as_it_was_wrapped(context: bytes, at: int, cha
         (outer[:-1], wrapped, context),
     ):
         with pytest.raises(WrapError):
-            wrap.unwrap(*arguments)
+            unwrap(*arguments)
     with pytest.raises(WrapError):
-        wrap.wrap(outer, b"short", context)
+        wrap(outer, b"short", context)
