@@ -27,5 +27,5 @@ class Envelope:
     control_id: bytes = b""
     received_at: int = 0
     peer: str = ""
-    facts: Mapping[str, str] = field(default=NO_FACTS)
+    facts: Mapping[str, str] = field(default_factory=lambda: NO_FACTS)
     kind: str = "message"

@@ -103,7 +103,7 @@ class Record:
     body: bytes
     registers: bytes
     entry: int  # journal seq of the source; must be one of the batch's outcomes
-    headers: Mapping[str, str] = field(default=NO_FACTS)
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,7 @@ class Outcome:
     map_hash: str = ""
     unchanged: int = 0  # resource versions not made because nothing changed
     detail: bytes = b""  # settle's own JSON (leaf counts, residue count, issues without values)
+    terms: tuple[bytes, ...] = ()  # keyed hashes of patient identifiers, to find the entry by
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,20 +208,45 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredDeadLetter:
-    """A dead letter as stored, with its own copy of the body."""
+class StoredOutcome:
+    """What became of a journal entry, as stored."""
 
     entry: int
     channel: str
+    format: str
     control_id: bytes
     sha256: bytes
     received_at: int
+    status: str
+    type: str
+    event_time: int | None
+    map_hash: str
+    unchanged: int
+    detail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """A dead letter with the journal entry that failed, kept whole: its segment may be dropped."""
+
+    entry: Entry
     cause: str
     place: str
     text: str
     attempts: int
-    body: bytes | None
-    blob: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals of a state. `unchanged` and `records` count resource versions, the others messages."""
+
+    settled: int
+    unchanged: int
+    dead_letters: int
+    held: int
+    records: int
+    log_size: int
+    released: int
 
 
 class State(Protocol):
@@ -264,6 +290,20 @@ class State(Protocol):
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
+
+    def outcome(self, entry: int) -> StoredOutcome | None:
+        """What became of a journal entry; None: not yet settled."""
+
+    def find(
+        self,
+        *,
+        control_id: bytes | None = None,
+        term: bytes | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int = 256,
+    ) -> tuple[StoredOutcome, ...]:
+        """Outcomes that meet every condition given, newest first; times of receipt in microseconds, inclusive."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,359 @@
+"""The embedded State: one SQLite file, one writer, `commit(batch)` is one transaction (architecture: "Storage").
+
+Order of durability in `commit`: rows, leaves, nodes and the signed checkpoint become durable together at COMMIT; only
+then is the checkpoint published (fsynced beside the database), and only what a published checkpoint covers is
+released. A crash between the two leaves a database ahead of its published checkpoint, which the next start publishes;
+a database *behind* it can only have been replaced by an older one, and refuses to go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import apsw
+
+import ledger
+from pipelines.database import DISK_ERRORS, open_writer, unsound_settings, write_durably
+from pipelines.errors import LogStopped, PipelineError, Unavailable
+from pipelines.keystore import Keystore, PatientKeys
+from pipelines.ports import GROUPS, Batch, Committed, Entry, Outcome, Record
+from pipelines.reads import Log, Row, StateReader
+from pipelines.schema import MIGRATIONS
+
+CHECKPOINT_PAGES = 4000  # WAL pages before the writer brings them home
+_TOPIC = {group: number for number, group in enumerate(GROUPS)}
+
+_RECORD = (
+    "INSERT INTO record(seq, type, id, version, op, topic, patient, entry, leaf, key, headers, body, previous)"
+    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"
+    " ifnull(?13, (SELECT seq FROM current WHERE id=?3 AND type=?2)))"
+)
+_CURRENT = (
+    "INSERT INTO current(id, type, seq, version, op, patient, digest, registers) VALUES (?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(id, type) DO UPDATE SET seq=excluded.seq, version=excluded.version, op=excluded.op,"
+    " patient=excluded.patient, digest=excluded.digest, registers=excluded.registers"
+)
+_ENTRY = (
+    "INSERT INTO entry(seq, channel, format, control_id, sha256, received_at, status, type, event_time, clock,"
+    " map_hash, unchanged, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(seq) DO UPDATE SET status=excluded.status, type=excluded.type, event_time=excluded.event_time,"
+    " clock=excluded.clock, map_hash=excluded.map_hash, unchanged=entry.unchanged+excluded.unchanged,"
+    " detail=excluded.detail"
+)
+_COUNT = "INSERT INTO counter(name, value) VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value"
+_LETTER = (
+    "INSERT INTO dead_letter(entry, cause, place, text, attempts, kind, channel, format, control_id, sha256,"
+    " received_at, peer, facts, size, body, blob, seed, changed) VALUES (?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(entry) DO UPDATE SET cause=excluded.cause, place=excluded.place, text=excluded.text,"
+    " attempts=attempts+1"
+)
+
+
+@lru_cache(maxsize=64)
+def _day_text(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+
+
+def day(received_at: int) -> str:
+    """The UTC date of a time in microseconds: all of the time that a leaf shows."""
+    return _day_text(received_at // 86_400_000_000)
+
+
+class SqliteState(StateReader):
+    """The one writer. `published` is the file of the last published checkpoint.
+
+    `recovering`: while `restore` re-settles, the database is behind its published checkpoint by intent: nothing is
+    published until `resume` has proved that the log was reached again, or `renew` has begun another.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keystore: Keystore,
+        published: Path,
+        *,
+        vfs: str | None = None,
+        recovering: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__(open_writer(path, MIGRATIONS, vfs=vfs, cache_kib=32 * 1024))
+        self._keystore = keystore
+        self._published = published
+        self._recovering = recovering
+        self._clock = clock
+        self._failure: str | None = None
+        self._pages = 0
+        self._connection.set_wal_hook(self._count_pages)
+        try:
+            if self._row("SELECT 1 FROM log") is None:
+                self._begin_log(0, "")
+            self._log = self.log()
+            self._signer = keystore.signer(self._log.number)
+            self._keys = PatientKeys(self._connection, keystore)
+            self._institution = keystore.institution
+            self._size = self.size()
+            if not recovering:
+                self._check_published()
+        except DISK_ERRORS as error:
+            raise Unavailable(f"state: {type(error).__name__}: {error}") from error
+        except BaseException:
+            self._connection.close()
+            raise
+
+    # -- the log -----------------------------------------------------------------------------------------------
+
+    def _begin_log(self, size: int, previous: str) -> Log:
+        number = self._row("SELECT ifnull(max(number), 0) + 1 FROM log")
+        names = self._keystore.new_log(number[0] if number else 1)
+        found = Log(names.number, names.origin, names.publisher, size, previous)
+        self._connection.execute(
+            "INSERT INTO log(number, origin, publisher, first_size, previous) VALUES (?,?,?,?,?)",
+            (found.number, found.origin, found.publisher, found.first_size, found.previous),
+        )
+        return found
+
+    def _check_published(self) -> None:
+        """Stop rather than fork; publish what a crash kept from being published."""
+        last = self.last_checkpoint()
+        if self._published.exists():
+            text = self._published.read_text(encoding="utf-8")
+            self._must_hold(text)
+            if last is not None and last[1] == text:
+                return
+        if last is not None:
+            self._publish(last[1])
+
+    def _must_hold(self, text: str) -> None:
+        """LogStopped unless this tree begins with the tree of that checkpoint, under this log's name."""
+        seen, _ = ledger.parse_checkpoint(text.encode())
+        if seen.origin != self._log.origin:
+            raise LogStopped(
+                f"the last published checkpoint is of the log {seen.origin!r}, the database of {self._log.origin!r}"
+            )
+        if seen.size > self._size:
+            raise LogStopped(
+                f"the database holds {self._size} records, but a checkpoint of {seen.size} was published: going on"
+                " would fork the log. This database is older than its folder: use `tabellion restore`."
+            )
+        if ledger.root(self._connection, seen.size) != seen.root:
+            raise LogStopped(f"the tree of the first {seen.size} records has another root than was published")
+
+    def reaches(self, text: str) -> bool:
+        """Whether this tree begins with the tree of that checkpoint of this log."""
+        try:
+            self._must_hold(text)
+        except LogStopped:
+            return False
+        return True
+
+    def resume(self) -> None:
+        """End of recovery: the published checkpoint was reached again, the same log goes on."""
+        self._check_published()
+        self._recovering = False
+
+    def renew(self, previous: str) -> Log:
+        """End of recovery: another log begins (new origin, new publisher) that names the last checkpoint before it."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._log = self._begin_log(self._size, previous)
+            self._signer = self._keystore.signer(self._log.number)
+            text = self._sign(ledger.root(self._connection, self._size)) if self._size else ""
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self._recovering = False
+        if text:
+            self._publish(text)
+        else:
+            self._published.unlink(missing_ok=True)
+        return self._log
+
+    def _sign(self, root: bytes) -> str:
+        """Sign a checkpoint over all leaves, inside the transaction that stores it."""
+        signed = ledger.Checkpoint(self._log.origin, self._size, root)
+        text = ledger.sign_checkpoint(signed, self._signer).decode()
+        self._connection.execute(
+            "INSERT INTO batch(log, size, checkpoint) VALUES (?,?,?)", (self._log.number, self._size, text)
+        )
+        return text
+
+    def _publish(self, text: str) -> None:
+        if not self._recovering:
+            write_durably(self._published, text.encode())
+
+    # -- the commit point --------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> Committed:
+        """One transaction; after an error nothing of the batch is stored, or the state must be opened anew."""
+        if self._failure is not None:
+            raise Unavailable(self._failure)
+        first = self._size
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._alone()
+                self._store(batch)
+                text = self._seal(batch)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                self._size = first
+                self._keys.forget_new()
+                raise
+            self._keys.keep_new()
+            if text is not None:
+                self._publish(text)
+            self._between_batches()
+        except DISK_ERRORS as error:
+            if not isinstance(error, apsw.FullError | apsw.BusyError):
+                self._failure = f"state: {type(error).__name__}: {error}"  # see journal: not safe to go on from
+            raise Unavailable(f"state: {type(error).__name__}: {error}") from error
+        return Committed(first, len(batch.records), self._size, text or "")
+
+    def _alone(self) -> None:
+        """Another writer on the same file would make two logs out of one."""
+        row = self._row("SELECT max(seq) FROM record")
+        if row is not None and (-1 if row[0] is None else row[0]) != self._size - 1:
+            raise LogStopped("another process has written to the state database")
+
+    def _store(self, batch: Batch) -> None:
+        """All but the records."""
+        connection = self._connection
+        tally: dict[str, int] = {"cursor": max(0, batch.cursor - self.cursor())}
+        for outcome in batch.outcomes:
+            before = self._row("SELECT status FROM entry WHERE seq=?", (outcome.entry.seq,))
+            if before is not None:
+                tally[before[0]] = tally.get(before[0], 0) - 1
+            tally[outcome.status] = tally.get(outcome.status, 0) + 1
+            tally["versions_unchanged"] = tally.get("versions_unchanged", 0) + outcome.unchanged
+        connection.executemany(_ENTRY, [_entry_row(outcome) for outcome in batch.outcomes])
+        terms = [(term, outcome.entry.seq) for outcome in batch.outcomes for term in outcome.terms]
+        connection.executemany("INSERT INTO term(hash, entry) VALUES (?,?) ON CONFLICT DO NOTHING", terms)
+        connection.executemany(_COUNT, [(name, change) for name, change in tally.items() if change])
+        if batch.touched:
+            connection.executemany(
+                "UPDATE current SET registers=? WHERE id=? AND type=?",
+                [(touch.registers, touch.id, touch.type) for touch in batch.touched],
+            )
+        if batch.maps:
+            connection.executemany("INSERT INTO map(hash, content) VALUES (?,?) ON CONFLICT DO NOTHING", batch.maps)
+        if batch.solved or batch.freed or batch.dead_letters or batch.holds or batch.merges:
+            self._store_letters(batch)
+
+    def _store_letters(self, batch: Batch) -> None:
+        connection = self._connection
+        entries = {outcome.entry.seq: outcome.entry for outcome in batch.outcomes}
+        connection.executemany("DELETE FROM dead_letter WHERE entry=?", [(seq,) for seq in batch.solved])
+        connection.executemany("DELETE FROM waiting WHERE entry=? AND kind='mark'", [(seq,) for seq in batch.solved])
+        connection.executemany("DELETE FROM waiting WHERE entry=? AND kind='hold'", [(seq,) for seq in batch.freed])
+        for letter in batch.dead_letters:
+            source = entries.get(letter.entry)
+            if source is None:
+                raise PipelineError(f"dead letter {letter.entry} without an outcome in its batch")
+            connection.execute(_LETTER, (letter.entry, letter.cause, letter.place, letter.text, *_entry_copy(source)))
+        waiting = [(patient, letter.entry, "mark") for letter in batch.dead_letters for patient in letter.patients]
+        waiting += [(patient, hold.entry, "hold") for hold in batch.holds for patient in hold.patients]
+        connection.executemany(
+            "INSERT INTO waiting(patient, entry, kind) VALUES (?,?,?) ON CONFLICT DO NOTHING", waiting
+        )
+        connection.executemany(
+            "INSERT INTO merge(retired, surviving, entry) VALUES (?,?,?) ON CONFLICT DO NOTHING",
+            [(merge.retired, merge.surviving, merge.entry) for merge in batch.merges],
+        )
+
+    def _seal(self, batch: Batch) -> str | None:
+        """Records, leaves, nodes and the checkpoint over them; None: no records, no new checkpoint."""
+        if not batch.records:
+            return None
+        sources = {
+            outcome.entry.seq: (outcome.entry.seed, day(outcome.entry.received_at)) for outcome in batch.outcomes
+        }
+        leaves: list[bytes] = []
+        rows: list[Row] = []
+        newest: dict[tuple[str, str], Row] = {}
+        seq = self._size
+        for record in batch.records:
+            seed, date = _source(sources, record)
+            header = ledger.Header(record.type, record.id, str(record.version), self._institution)
+            seal = ledger.seal(seed, header, record.group, date, record.body)
+            patient, key = self._keys.wrap(record.patient, seal.record_key)
+            leaves.append(seal.leaf_hash)
+            headers = json.dumps(dict(record.headers), sort_keys=True) if record.headers else "{}"
+            before = newest.get((record.id, record.type))
+            whose = (
+                seq,
+                record.type,
+                record.id,
+                record.version,
+                record.op,
+                _TOPIC[record.group],
+                patient,
+                record.entry,
+            )
+            rows.append((*whose, seal.leaf, key, headers, record.body, None if before is None else before[2]))
+            digest = hashlib.sha256(record.body).digest()
+            newest[record.id, record.type] = (
+                *(record.id, record.type, seq, record.version, record.op, patient, digest, record.registers),
+            )
+            seq += 1
+        self._connection.executemany(_RECORD, rows)
+        self._connection.executemany(_CURRENT, newest.values())
+        self._size = seq
+        return self._sign(ledger.append(self._connection, leaves).root)
+
+    # -- between batches ---------------------------------------------------------------------------------------
+
+    def _between_batches(self) -> None:
+        """Bring the WAL home, on this connection only."""
+        if self._pages >= CHECKPOINT_PAGES:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._pages = 0
+
+    def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._pages = pages
+        return 0
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be committed any more; None: ready."""
+        return self._failure
+
+    def settings_in_force(self) -> dict[str, object]:
+        """Settings read back from the live connection that are not as they must be."""
+        return unsound_settings(self._connection)
+
+
+def _source(sources: dict[int, tuple[bytes, str]], record: Record) -> tuple[bytes, str]:
+    """Seed and date of the entry that a record comes from."""
+    found = sources.get(record.entry)
+    if found is None:
+        raise PipelineError(f"{record.type} of entry {record.entry} without an outcome in its batch")
+    return found
+
+
+def _entry_copy(entry: Entry) -> Row:
+    facts = json.dumps(dict(entry.facts), ensure_ascii=False) if entry.facts else "{}"
+    return (
+        *(entry.kind, entry.channel, entry.format, entry.control_id, entry.sha256, entry.received_at),
+        *(entry.peer, facts, entry.size, entry.body, int(entry.blob), entry.seed, int(entry.changed)),
+    )
+
+
+def _entry_row(outcome: Outcome) -> Row:
+    entry = outcome.entry
+    return (
+        *(entry.seq, entry.channel, entry.format, entry.control_id, entry.sha256, entry.received_at),
+        *(outcome.status, outcome.type, outcome.event_time, outcome.clock, outcome.map_hash),
+        *(outcome.unchanged, outcome.detail),
+    )
