@@ -6,6 +6,7 @@ table on first use.
 
 from __future__ import annotations
 
+from adapters.fhir.bundles import validate_bundle
 from adapters.fhir.definitions import Binding, Codes, Definitions, Element, Home, definitions
 from adapters.fhir.errors import (
     DecodeError,
@@ -18,6 +19,7 @@ from adapters.fhir.errors import (
     TextRefused,
     UnknownElement,
 )
+from adapters.fhir.findings import Finding
 from adapters.fhir.primitives import (
     CODE_RULES,
     PRIMITIVES,
@@ -40,6 +42,7 @@ from adapters.fhir.primitives import (
 )
 from adapters.fhir.reader import JsonLimits, decode
 from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode
+from adapters.fhir.structure import validate
 
 __all__ = [
     "CODE_RULES",
@@ -53,6 +56,7 @@ __all__ = [
     "EncodeError",
     "Encoded",
     "FhirError",
+    "Finding",
     "Home",
     "JsonLimits",
     "JsonValue",
@@ -81,4 +85,6 @@ __all__ = [
     "is_unsigned_int",
     "is_uri",
     "is_uuid",
+    "validate",
+    "validate_bundle",
 ]
