@@ -40,12 +40,14 @@ def open_writer(
     *,
     vfs: str | None = None,
     cache_kib: int = 8192,
+    page_size: int = 4096,
 ) -> apsw.Connection:
     """Open for writing, make or migrate, and prove the settings; `migrations[n]` takes version n to n + 1."""
     fresh = not path.exists()
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(BUSY_MS)
+        connection.execute(f"PRAGMA page_size={page_size}")  # of a new file; no effect on an old one
         connection.execute("PRAGMA journal_mode=WAL")
         for name, value in (("synchronous", "FULL"), ("wal_autocheckpoint", "0")):
             connection.execute(f"PRAGMA {name}={value}")

@@ -29,6 +29,7 @@ from pipelines.keystore import Keystore
 from pipelines.reads import StateReader, read_state
 from pipelines.segments import SegmentReader
 from pipelines.state import SqliteState
+from pipelines.topics import EmbeddedTopics
 
 VERSION = 1
 MANIFEST = "tabellion.json"
@@ -83,6 +84,10 @@ class DataFolder:
     def state_reader(self) -> StateReader:
         """The state for reading, beside the writer."""
         return read_state(self.state_path)
+
+    def topics(self) -> EmbeddedTopics:
+        """The embedded topics, beside the writer."""
+        return EmbeddedTopics(self.state_reader(), self.keystore, self.published, self.groups_path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -26,7 +26,8 @@ from pipelines.ports import GROUPS, Batch, Committed, Entry, Outcome, Record
 from pipelines.reads import Log, Row, StateReader
 from pipelines.schema import MIGRATIONS
 
-CHECKPOINT_PAGES = 4000  # WAL pages before the writer brings them home
+PAGE_SIZE = 8192  # a record with its leaf fits one page, an index stays small in the WAL
+CHECKPOINT_PAGES = 8192  # WAL pages (64 MiB) before the writer brings them home
 _TOPIC = {group: number for number, group in enumerate(GROUPS)}
 
 _RECORD = (
@@ -82,7 +83,7 @@ class SqliteState(StateReader):
         recovering: bool = False,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__(open_writer(path, MIGRATIONS, vfs=vfs, cache_kib=32 * 1024))
+        super().__init__(open_writer(path, MIGRATIONS, vfs=vfs, cache_kib=32 * 1024, page_size=PAGE_SIZE))
         self._keystore = keystore
         self._published = published
         self._recovering = recovering
