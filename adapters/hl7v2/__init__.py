@@ -6,6 +6,7 @@ from adapters.hl7v2 import dictionary
 from adapters.hl7v2.delimiters import Delimiters
 from adapters.hl7v2.errors import HeaderError, Hl7Error, LimitError
 from adapters.hl7v2.escape import unescape
+from adapters.hl7v2.groups import Group, Tree, group
 from adapters.hl7v2.issue import Issue
 from adapters.hl7v2.leaves import NULL, leaf_text, leaves, path
 from adapters.hl7v2.limits import Limits
@@ -16,6 +17,7 @@ from adapters.hl7v2.units import Unit, trim, units
 __all__ = [
     "NULL",
     "Delimiters",
+    "Group",
     "HeaderError",
     "Hl7Error",
     "Issue",
@@ -23,8 +25,10 @@ __all__ = [
     "Limits",
     "Message",
     "Segment",
+    "Tree",
     "Unit",
     "dictionary",
+    "group",
     "leaf_text",
     "leaves",
     "path",
