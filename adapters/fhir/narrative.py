@@ -14,7 +14,7 @@ _INLINE = (
 )
 _ELEMENTS = frozenset(_BLOCKS.split() + _INLINE.split())
 _LINKS = frozenset({"href", "src", "cite", "longdesc", "usemap"})
-_SCHEMES = ("http:", "https:", "mailto:", "tel:", "#", "data:image/", "urn:")
+_SCHEMES = ("http:", "https:", "ftp:", "mailto:", "tel:", "#", "data:image/", "urn:")
 
 
 def fault(div: object) -> str | None:
@@ -49,5 +49,5 @@ def _active(name: str, text: str) -> bool:
         return True
     link = "".join(text.split()).lower()
     if lowered == "style":
-        return "url(" in link or "expression(" in link
+        return "expression(" in link or "script:" in link
     return lowered in _LINKS and ":" in link.partition("/")[0] and not link.startswith(_SCHEMES)

@@ -150,7 +150,7 @@ PRIMITIVES: Mapping[str, Callable[[object], bool]] = {
 }
 """The check of each primitive type of R4 but xhtml, which narrative.py looks at."""
 
-_mime = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+(?:\s*;\s*[^\s;]+)*").fullmatch
+_mime = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+(?:\s*;.+)?").fullmatch
 _language = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*").fullmatch
 _currency = re.compile(r"[A-Z]{3}").fullmatch
 
