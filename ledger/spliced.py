@@ -88,15 +88,16 @@ def splice(body: bytes, version: str, last_updated: str) -> bytes:
 
 
 def cut(data: bytes) -> Cut | None:
-    """The record without the spliced span; None if it has no such span."""
+    """The record without the spliced span; None if `splice` would not have put exactly this span there."""
     meta = next((member for member in members(data) if member.name == b"meta"), None)
     stamp = meta and _STAMP.match(data, meta.value + 1)
-    if meta is None or not stamp or data[meta.value : meta.value + 1] != b"{":
+    if meta is None or not stamp:
         return None
-    if stamp.end() + 1 == meta.end and data[stamp.end() : meta.end + 1] == b"},":
-        body = data[: meta.start] + data[meta.end + 1 :]
-    elif data[stamp.end() : stamp.end() + 1] == b",":
-        body = data[: stamp.start()] + data[stamp.end() + 1 :]
-    else:
+    alone = stamp.end() + 1 == meta.end
+    first, last = (meta.start, meta.end) if alone else (stamp.start(), stamp.end())
+    found = Cut(data[:first] + data[last + 1 :], stamp[2].decode(), stamp[1].decode())
+    try:
+        again = splice(found.body, found.version, found.last_updated)
+    except Malformed:
         return None
-    return Cut(body, stamp[2].decode(), stamp[1].decode())
+    return found if again == data else None
