@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger import commitment, leaf
 from ledger.commitment import Header
 from ledger.errors import Malformed
-from ledger.sealing import seal
+from ledger.sealing import check_seal, seal
 
 SEED = bytes(range(32))
 HEADER = Header("Observation", "b7c1e6b2-0000-5000-8000-000000000001", "3", "Hôpital Démo")
@@ -119,3 +119,10 @@ def test_sizes_are_checked() -> None:
         commitment.record_key(b"short", HEADER)
     with pytest.raises(Malformed):
         commitment.commitment(b"short", b"", b"")
+
+
+def test_a_stored_record_is_audited_by_its_key() -> None:
+    made = seal(SEED, HEADER, "observation", "2026-03-01", BODY)
+    assert check_seal(made.record_key, HEADER, BODY, made.leaf)
+    assert not check_seal(made.record_key, HEADER, BODY + b" ", made.leaf)
+    assert not check_seal(made.salt, HEADER, BODY, made.leaf)
