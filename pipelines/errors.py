@@ -8,7 +8,10 @@ PipelineError
 │   └── NotEmpty         restore refuses a folder that holds something
 ├── LogStopped       the database is behind its last published checkpoint: going on would fork the log
 ├── BlobMissing      a digest that isn't in the store, or whose bytes don't hash to it
-└── BackupError      not a backup of ours, or damaged
+├── BackupError      not a backup of ours, or damaged
+├── SettingsError    the configuration can't be used; every fault found stands in the text
+├── MapperFailed     the mapper processes can't be kept running
+└── NoSuchEntry      a replay or a look at a message or dead letter that isn't there
 """
 
 from __future__ import annotations
@@ -48,3 +51,15 @@ class BlobMissing(PipelineError):
 
 class BackupError(PipelineError):
     """Not a backup of ours, or damaged."""
+
+
+class SettingsError(PipelineError):
+    """The configuration can't be used; every fault found stands in the text."""
+
+
+class MapperFailed(PipelineError):
+    """The mapper processes can't be kept running."""
+
+
+class NoSuchEntry(PipelineError):
+    """A replay of, or a look at, a message or dead letter that isn't there."""

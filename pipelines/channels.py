@@ -1,0 +1,168 @@
+"""A channel: who sends what, and how it is read (commands.md "A channel is one TOML table").
+
+The gate is applied twice: at intake, so that the sender hears of it (AR), and again before mapping, so that nothing
+that came another way enters a production topic.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from ipaddress import ip_address, ip_network
+from zoneinfo import available_timezones
+
+from adapters.hl7v2.mllp import Fault, Peek
+from mappings import MapSettings
+from pipelines.ports import GROUPS
+from pipelines.settingfields import setting
+
+ACKNOWLEDGEMENTS = frozenset({"ACK", "MCF"})
+# MSH field of each sender and receiver setting
+_PARTIES = {"sending_application": 3, "sending_facility": 4, "receiving_application": 5, "receiving_facility": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel. Empty lists accept everything, but for `message_types` (see there)."""
+
+    name: str
+    tenant: str = setting("default", "Tenant; must be the data folder's.", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
+    format: str = setting("hl7v2", "Format of what arrives.", choices=("hl7v2",))
+    listener: str = setting("", "HOST:PORT of an MLLP listener of its own; empty = `mllp.listen`, shared.")
+    peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")
+    sending_application: tuple[str, ...] = setting((), "MSH-3.1 of messages of this channel; empty = any.")
+    sending_facility: tuple[str, ...] = setting((), "MSH-4.1 of messages of this channel; empty = any.")
+    receiving_application: tuple[str, ...] = setting((), "MSH-5.1 of messages of this channel; empty = any.")
+    receiving_facility: tuple[str, ...] = setting((), "MSH-6.1 of messages of this channel; empty = any.")
+    message_types: tuple[str, ...] = setting(
+        (), "MSH-9 accepted, as `ADT` or `ADT^A01`; empty = all but acknowledgements.", pattern=r"[A-Z0-9]+(\^[A-Z0-9]+)?"
+    )
+    versions: tuple[str, ...] = setting((), "MSH-12.1 accepted, e.g. `2.5.1`; empty = all.", pattern=r"\d(\.\d){0,2}")
+    processing_ids: tuple[str, ...] = setting(
+        ("P",), "MSH-11.1 accepted: production (P), training (T), debugging (D). T and D need a tenant of their own.",
+        choices=("P", "T", "D"),
+    )  # fmt: skip
+    zone: str = setting("", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none.")
+    default_authority: str = setting("", "Assigning authority of identifiers without one (CX.4); empty = MSH-4.")
+    identifier_order: tuple[str, ...] = setting(
+        ("MR", "PI", "PT", "MRN"), "CX.5 types by which a patient is known, first choice first."
+    )
+    options: Mapping[str, str] = setting({}, "Options of the maps, by name (docs/hl7v2.md lists them).")
+    overlays: tuple[str, ...] = setting((), "Folders of map overlays, later ones win (docs/hl7v2.md).")
+    translation: str = setting("", "Translation plan; none exist yet.", choices=("",))
+    topics: Mapping[str, str] = setting(
+        {}, f"Topic group of a resource type, where it differs: one of {', '.join(GROUPS)}.", choices=GROUPS
+    )
+    check: str = setting("values", "`values`: what maps can't prove; `structure`: every resource, too, in full.",
+        choices=("values", "structure"))  # fmt: skip
+    error_policy: str = setting(
+        "pass", "After a failed message of a patient: later ones `pass`, or `wait` until it is solved.",
+        choices=("pass", "wait"),
+    )  # fmt: skip
+    hold_limit: int = setting(10_000, "Messages of the channel that may wait at a time; more of them pass.", least=0)
+    retention_days: int = setting(0, "Days that received bytes are kept; 0 = for ever. Others: not yet.", least=0)
+    error_retention_days: int = setting(0, "Days that dead letters are kept; 0 = until solved. Others: not yet.", least=0)
+    dedupe_days: float = setting(7.0, "Days over which a message sent again is kept only once.", least=0)
+
+    def faults(self) -> Iterator[str]:
+        """What no single field can know."""
+        if self.zone and self.zone not in _zones():
+            yield f"zone: {self.zone!r} is not a time zone name of the tz database"
+        for peer in self.peers:
+            try:
+                ip_network(peer, strict=False)
+            except ValueError:
+                yield f"peers: {peer!r} is not an address or network"
+        for key in ("retention_days", "error_retention_days"):
+            if getattr(self, key):
+                yield f"{key}: not yet; only 0 (keep) is supported by this release"
+
+    def map_settings(self, namespace: uuid.UUID, base: str) -> MapSettings:
+        """What the maps of this channel are run with."""
+        return MapSettings(
+            namespace=namespace,
+            zone=self.zone or None,
+            default_authority=self.default_authority or None,
+            identifier_order=self.identifier_order,
+            base=base,
+            options=dict(self.options),
+        )
+
+    def takes(self, header: Peek, peer: str) -> bool:
+        """Whether a message with this header from this peer is this channel's."""
+        if self.peers and not _within(peer, self.peers):
+            return False
+        return all(
+            not getattr(self, key) or header.text(number) in getattr(self, key) for key, number in _PARTIES.items()
+        )
+
+    def refuses(self, header: Peek) -> Fault | None:
+        """Why the channel doesn't accept a message that is its own (HL7 Table 0357), or None."""
+        return next((fault for rule in _RULES if (fault := rule(self, header)) is not None), None)
+
+
+def gate(channels: tuple[Channel, ...]) -> Callable[[Peek, str], Fault | None]:
+    """The intake gate of a listener: (header, peer) → why not, or None."""
+
+    def check(header: Peek, peer: str) -> Fault | None:
+        channel = route(channels, header, peer)
+        if channel is None:
+            return Fault("207", "Application internal error", 3, "No channel here takes messages of this sender")
+        return channel.refuses(header)
+
+    return check
+
+
+def route(channels: tuple[Channel, ...], header: Peek, peer: str) -> Channel | None:
+    """The first channel that takes the message."""
+    return next((channel for channel in channels if channel.takes(header, peer)), None)
+
+
+def _type(channel: Channel, header: Peek) -> Fault | None:
+    code, event = header.text(9), header.text(9, 2)
+    if not channel.message_types:
+        refused = code in ACKNOWLEDGEMENTS
+        return Fault("200", "Unsupported message type", 9, "Acknowledgements are not accepted") if refused else None
+    if code in channel.message_types or f"{code}^{event}" in channel.message_types:
+        return None
+    if any(accepted.startswith(f"{code}^") for accepted in channel.message_types):
+        return Fault("201", "Unsupported event code", 9, "The channel does not accept this trigger event")
+    return Fault("200", "Unsupported message type", 9, "The channel does not accept this message type")
+
+
+def _processing(channel: Channel, header: Peek) -> Fault | None:
+    if not channel.processing_ids or header.text(11) in channel.processing_ids:
+        return None
+    if not header.text(11):
+        # MSH-11 is required; without it nobody can say that the message is not a test
+        return Fault("101", "Required field missing", 11, "MSH-11 (processing id) is empty")
+    return Fault("202", "Unsupported processing id", 11, "The channel does not accept this processing id")
+
+
+def _version(channel: Channel, header: Peek) -> Fault | None:
+    if not channel.versions or header.text(12) in channel.versions:
+        return None
+    return Fault("203", "Unsupported version id", 12, "The channel does not accept this version")
+
+
+_RULES = (_type, _processing, _version)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _within(peer: str, networks: tuple[str, ...]) -> bool:
+    return _host_within(peer.rpartition(":")[0].removeprefix("[").removesuffix("]") or peer, networks)
+
+
+@lru_cache(maxsize=4096)
+def _host_within(host: str, networks: tuple[str, ...]) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False  # a peer without an address (a Unix socket) is in no network
+    return any(address in ip_network(network, strict=False) for network in networks)

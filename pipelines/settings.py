@@ -1,0 +1,262 @@
+"""Settings: one TOML file and the environment, read into frozen values (commands.md "A channel is one TOML table").
+
+Every setting is a field of a dataclass here, with its documentation beside it: reading, checking, the JSON Schema for
+editors and docs/configuration.md all follow from these fields. The environment wins over the file:
+TABELLION__SECTION__KEY, TABELLION__CHANNELS__NAME__KEY (lists and numbers as in TOML).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from pipelines.channels import Channel
+from pipelines.errors import SettingsError
+from pipelines.journal import JournalSettings
+from pipelines.settingfields import SECTION_NAME, faults_of, read_table, setting
+
+ENV_PREFIX = "TABELLION__"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+DEFAULT_CHANNEL = "hl7v2"
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service as a whole."""
+
+    base: str = setting("https://tabellion.invalid/fhir", "Base of `fullUrl` in Bundles.", pattern=r"https?://\S+[^/]")
+    log_level: str = setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
+    drain_seconds: float = setting(30.0, "How long SIGTERM waits for what is under way.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mllp:
+    """HL7 v2 over TCP."""
+
+    listen: str = setting("127.0.0.1:2575", "HOST:PORT of the listener of channels that name none; port 0 = a free one.")
+    insecure: bool = setting(False, "Allow listeners on other addresses than loopback: without TLS, so say it.")
+    max_message_bytes: int = setting(64 * _MIB, "Longer messages are refused.", least=1024)
+    window_bytes: int = setting(16 * _MIB, "Bytes under way per connection before reading pauses.", least=1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Health and metrics."""
+
+    listen: str = setting("127.0.0.1:8080", "HOST:PORT; port 0 = a free one.")
+    insecure: bool = setting(False, "Allow another address than loopback: without TLS, so say it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The journal of what was received."""
+
+    segment_bytes: int = setting(1 << 30, "Size at which a journal file is closed and the next begun.", least=_MIB)
+    min_free_bytes: int = setting(256 * _MIB, "With less free on disk nothing more is accepted.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """From journal to sealed record."""
+
+    mappers: int = setting(-1, "Mapper processes; 0 maps inside the writer, -1 = one per core but one.", least=-1)
+    batch_records: int = setting(256, "Records per transaction, at most (a message is never cut in two).", least=1)
+    batch_ms: int = setting(200, "A transaction is not kept open longer than this, in milliseconds.", least=1)
+    window_messages: int = setting(256, "Messages between journal and writer at a time.", least=1)
+    window_bytes: int = setting(64 * _MIB, "Bytes of messages between journal and writer at a time.", least=1024)
+    message_seconds: float = setting(60.0, "A message that takes longer to map becomes a dead letter.", least=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Apache Kafka as a transport of the topics; off without `servers`."""
+
+    servers: str = setting("", "Bootstrap addresses, HOST:PORT separated by commas; empty = no Kafka.")
+    partitions: int = setting(12, "Partitions of each topic, fixed when it is made.", least=1)
+    replication: int = setting(-1, "Replication factor of each topic; -1 = the broker's default.", least=-1)
+    max_bytes: int = setting(900_000, "Largest message; larger records go by claim check.", least=10_000)
+    options: Mapping[str, str] = setting({}, "Further librdkafka client settings, e.g. for TLS and SASL.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it. `channels` in the order of the file: of two that fit a message, the first takes it."""
+
+    service: Service = field(default_factory=Service)
+    mllp: Mllp = field(default_factory=Mllp)
+    http: Http = field(default_factory=Http)
+    storage: Storage = field(default_factory=Storage)
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    kafka: Kafka = field(default_factory=Kafka)
+    channels: Mapping[str, Channel] = field(default_factory=lambda: {DEFAULT_CHANNEL: Channel(DEFAULT_CHANNEL)})
+
+    def channels_on(self, listen: str) -> tuple[Channel, ...]:
+        """Channels of one listener ('' = `mllp.listen`)."""
+        return tuple(channel for channel in self.channels.values() if channel.listener == listen)
+
+    def listeners(self) -> tuple[str, ...]:
+        """Every MLLP listener that has a channel, as configured; '' stands for `mllp.listen`."""
+        return tuple(dict.fromkeys(channel.listener for channel in self.channels.values()))
+
+    def journal(self) -> JournalSettings:
+        """What the journal is opened with."""
+        window = max(channel.dedupe_days for channel in self.channels.values())
+        return JournalSettings(
+            segment_size=self.storage.segment_bytes,
+            min_free=self.storage.min_free_bytes,
+            dedupe_window=int(window * 86_400_000_000),
+        )
+
+
+SECTIONS: dict[str, type] = {
+    "service": Service,
+    "mllp": Mllp,
+    "http": Http,
+    "storage": Storage,
+    "pipeline": Pipeline,
+    "kafka": Kafka,
+}
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read file and environment. Raises SettingsError with every fault found, in plain words."""
+    table: dict[str, Any] = {}
+    name = "the environment"
+    if path is not None:
+        name = str(path)
+        try:
+            table = tomllib.loads(path.read_bytes().decode())
+        except OSError as error:
+            raise SettingsError(f"{path}: {error.strerror or type(error).__name__}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not TOML: {error}") from error
+    faults: list[str] = []
+    for keys, text in _from_environment(environ):
+        _put(table, keys, text, faults)
+    settings = read(table, faults)
+    if faults:
+        raise SettingsError(f"{name}: " + "\n".join(faults))
+    return settings
+
+
+def read(table: Mapping[str, Any], faults: list[str]) -> Settings:
+    """Settings from parsed TOML; what is wrong is appended to `faults`."""
+    for key in table:
+        if key not in SECTIONS and key != "channels":
+            faults.append(f"[{key}]: no such section; there are {', '.join((*SECTIONS, 'channels'))}")
+    sections = {
+        name: read_table(kind, table.get(name, {}), f"[{name}]", faults) for name, kind in SECTIONS.items()
+    }  # fmt: skip
+    settings = replace(Settings(), **sections)
+    given = table.get("channels", {})
+    if not isinstance(given, Mapping):
+        faults.append("[channels]: must hold one table per channel")
+        given = {}
+    channels = dict(_channels(given, faults))
+    if channels:
+        settings = replace(settings, channels=channels)
+    faults += _across(settings)
+    return settings
+
+
+def _channels(table: Mapping[str, Any], faults: list[str]) -> Iterator[tuple[str, Channel]]:
+    for name, given in table.items():
+        place = f"[channels.{name}]"
+        if not SECTION_NAME.fullmatch(name):
+            faults.append(f"{place}: a channel name is 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit")
+        elif not isinstance(given, Mapping):
+            faults.append(f"{place}: must be a table")
+        else:
+            channel = replace(cast(Channel, read_table(Channel, given, place, faults)), name=name)
+            faults += [f"{place} {fault}" for fault in channel.faults()]
+            yield name, channel
+
+
+def _across(settings: Settings) -> Iterator[str]:
+    """What no single field can know."""
+    places = [("[mllp] listen", settings.mllp.listen, settings.mllp.insecure)]
+    places += [
+        (f"[channels.{name}] listener", channel.listener, settings.mllp.insecure)
+        for name, channel in settings.channels.items()
+        if channel.listener
+    ]
+    places.append(("[http] listen", settings.http.listen, settings.http.insecure))
+    for place, address, insecure in places:
+        yield from (f"{place}: {fault}" for fault in address_faults(address, insecure))
+
+
+def address_faults(address: str, insecure: bool) -> Iterator[str]:
+    """Why an address can't be listened on: its form, or not loopback without `insecure = true`."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        yield f"{address!r} is not HOST:PORT"
+    elif host not in LOOPBACK and not insecure:
+        yield (
+            f"{address!r} is not loopback, and there is no TLS: patient data would cross the network in clear."
+            " If that network is protected otherwise, say `insecure = true` in the same section"
+        )
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
+    for name, text in sorted(environ.items()):
+        if name.startswith(ENV_PREFIX):
+            yield name[len(ENV_PREFIX) :].lower().split("__"), text
+
+
+def _put(table: dict[str, Any], keys: list[str], text: str, faults: list[str]) -> None:
+    name = ENV_PREFIX + "__".join(keys).upper()
+    if len(keys) < 2 or not all(keys):
+        faults.append(f"{name}: an environment setting is {ENV_PREFIX}SECTION__KEY")
+        return
+    for key in keys[:-1]:
+        inner = table.setdefault(key, {})
+        if not isinstance(inner, dict):
+            faults.append(f"{name}: {key} is not a section")
+            return
+        table = inner
+    table[keys[-1]] = _value(text)
+
+
+def _value(text: str) -> object:
+    """A TOML value if it reads as one, else the text itself: TABELLION__MLLP__LISTEN=127.0.0.1:2575 needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the file, for editors."""
+    from pipelines.settingfields import schema_of
+
+    channel = schema_of(Channel)
+    sections: dict[str, Any] = {name: schema_of(kind) for name, kind in SECTIONS.items()}
+    sections["channels"] = {
+        "type": "object",
+        "description": "One table per channel; of two that fit a message, the first takes it.",
+        "propertyNames": {"pattern": f"^{SECTION_NAME.pattern}$"},
+        "additionalProperties": channel,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Tabellion configuration",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": sections,
+    }
+
+
+def names() -> Iterator[tuple[str, str]]:
+    """(section, key) of every setting there is."""
+    for section, kind in (*SECTIONS.items(), ("channels.NAME", Channel)):
+        for one in fields(kind):
+            if one.metadata:
+                yield section, one.name
+
+
+__all__ = ["SECTIONS", "Settings", "SettingsError", "address_faults", "faults_of", "json_schema", "load", "names"]
