@@ -13,18 +13,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from pipelines import ports
 from pipelines.errors import PipelineError
 
-__all__ = ["CHECKPOINT_TOPIC", "KafkaPublisher", "KafkaSettings", "PublisherFenced", "PublisherStopped"]
+__all__ = ["CHECKPOINT_TOPIC", "KafkaPublisher", "KafkaSettings", "PublisherFenced", "PublisherStopped", "tail"]
 
 CHECKPOINT_TOPIC = "tabellion.publisher.checkpoint.v1"
 CLAIM_TYPE = "application/vnd.tabellion.claim+json"
@@ -51,11 +61,12 @@ class KafkaSettings:
     max_bytes: int = 900_000  # of one message with its headers; larger goes by claim check
     options: tuple[tuple[str, str], ...] = ()
 
-    def client(self) -> dict[str, str | int | bool]:
+    def client(self) -> dict[str, str | int | float | bool]:
         """What every client of ours is configured with."""
         return {"bootstrap.servers": self.servers, **dict(self.options)}
 
 
+Headers = list[tuple[str, str | bytes | None]]
 Released = Callable[[int, int], Sequence[ports.Message]]
 """(after seq, count) -> released records of all topics in seq order."""
 
@@ -128,23 +139,23 @@ class KafkaPublisher:
             return  # the next publisher's init_transactions ends it
 
     def _produce(self, message: ports.Message) -> None:
-        headers = [(name, value.encode()) for name, value in message.headers.items()]
+        headers: Headers = [(name, value.encode()) for name, value in message.headers.items()]
         value = message.value
-        size = sum(len(name) + len(text) for name, text in headers) + len(message.key)
+        size = sum(len(name) + len(text or b"") for name, text in headers) + len(message.key)
         if value is not None and len(value) + size > self._settings.max_bytes:
             value, headers = self._claim(value, headers)
         self._send(message.topic, message.key.encode(), value, headers)
 
-    def _claim(self, value: bytes, headers: list[tuple[str, bytes]]) -> tuple[bytes, list[tuple[str, bytes]]]:
+    def _claim(self, value: bytes, headers: Headers) -> tuple[bytes, Headers]:
         digest = self._put_blob(value)
         if digest != sha256(value).digest():
             raise PublisherStopped("the blob store gave another digest than the record has")
         name = f"urn:sha256:{digest.hex()}"
         kept = [(header, text) for header, text in headers if header != "content-type"]
-        marks = [("content-type", CLAIM_TYPE.encode()), ("tabellion-claim", name.encode())]
+        marks: Headers = [("content-type", CLAIM_TYPE.encode()), ("tabellion-claim", name.encode())]
         return json.dumps({"claim": name, "size": len(value)}).encode(), [*kept, *marks]
 
-    def _send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+    def _send(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:
         while True:
             try:
                 self._producer.produce(topic, key=key, value=value, headers=headers)
@@ -226,3 +237,58 @@ def _answered(call: Callable[[], Any]) -> Any:
 def _reason(error: KafkaException) -> str:
     kafka = error.args[0]
     return f"{kafka.name()}: {kafka.str()}" if isinstance(kafka, KafkaError) else str(kafka)
+
+
+def tail(servers: str, topic: str, start: str, count: int | None, follow: bool) -> Iterator[ports.Message]:
+    """Committed messages of a topic, all partitions: from `earliest`, `latest` or an offset; to the end, or on and on.
+
+    Raises PublisherStopped where the broker can't be used or has no such topic.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "tabellion-tail",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "logger": _log,
+        }
+    )
+    offset = {"earliest": OFFSET_BEGINNING, "latest": OFFSET_END}.get(start)
+    try:
+        known = consumer.list_topics(topic, timeout=_WAIT).topics[topic]
+        if known.error is not None:
+            raise PublisherStopped(f"no topic {topic}")
+        numbers = sorted(known.partitions)
+        consumer.assign([TopicPartition(topic, number, int(start) if offset is None else offset) for number in numbers])
+        ended: set[int] = set()
+        while (count is None or count > 0) and (follow or len(ended) < len(numbers)):
+            message = consumer.poll(1.0 if follow else _WAIT)
+            if message is None:
+                if follow:
+                    continue
+                raise PublisherStopped(f"no answer from the broker within {_WAIT:g} s")
+            error = message.error()
+            if error is None:
+                count = None if count is None else count - 1
+                yield _received(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition() or 0)
+            else:
+                raise PublisherStopped(error.name())
+    except KafkaException as error:
+        raise PublisherStopped(_reason(error)) from error
+    finally:
+        consumer.close()
+
+
+def _received(message: Message) -> ports.Message:
+    pairs = message.headers() or ()
+    headers = {str(name): _bytes(text).decode("utf-8", "replace") for name, text in pairs}
+    value = message.value()
+    data = None if value is None else _bytes(value)  # an empty value is false, too, but no tombstone
+    return ports.Message(message.topic() or "", message.offset() or 0, _bytes(message.key()).decode(), headers, data)
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""

@@ -74,7 +74,7 @@ def convert(options: Options) -> int:
             count += 1
             worst = max(worst, result.line["status"] == "failed")
             bundle = _write(options.out, unit, result.bundle)
-            line = {"source": printable(unit.source.name), "index": unit.index}
+            line: Line = {"source": printable(unit.source.name), "index": unit.index}
             line |= {key: result.line[key] for key in ("sha256", "format", "type", "status")}
             line["bundle"] = bundle
             line |= {key: value for key, value in result.line.items() if key not in line}
@@ -100,7 +100,7 @@ def _report(options: Options, stack: ExitStack) -> IO[str] | None:
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # a TextIOWrapper
         return sys.stdout
     try:
-        return stack.enter_context(open(options.report, "w", encoding="utf-8", newline="\n"))  # noqa: SIM115
+        return stack.enter_context(open(options.report, "w", encoding="utf-8", newline="\n"))
     except OSError as error:
         raise InputError(f"can't write the report {options.report}: {error.strerror}") from error
 
@@ -240,4 +240,3 @@ def refuse_full(out: Path | None, force: bool) -> None:
     """A folder that holds something is not written into unless forced. Raises UsageError."""
     if out is not None and not force and out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty: name another folder, or add --force to write into it")
-

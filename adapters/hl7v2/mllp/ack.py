@@ -61,7 +61,7 @@ def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault 
 
     Mirrors the delimiters, version (MSH-12), MSH-11 and MSH-18; swaps MSH-3/4 with MSH-5/6; MSA-2 is the sender's
     MSH-10 byte for byte. `time` is a DTM text, `control_id` our own MSH-10. From v2.5 a fault stands in ERR-2, -3,
-    -4, -7; before in MSA-3, MSA-6 and ERR-1.
+    -4, -8; before in MSA-3, MSA-6 and ERR-1.
     """
     bar = peek.separator
     dot = peek.component or b"^"
@@ -80,7 +80,7 @@ def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault 
         place = dot.join([b"MSH", b"1", str(fault.field).encode()]) if fault.field else b""
         condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
         segments.append(bar.join([b"MSA", code.encode(), peek.control_id]))
-        segments.append(bar.join([b"ERR", b"", place, condition, b"E", b"", b"", _plain(fault.text, peek)]))
+        segments.append(bar.join([b"ERR", b"", place, condition, b"E", b"", b"", b"", _plain(fault.text, peek)]))
     else:
         condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
         msa = [b"MSA", code.encode(), peek.control_id, _plain(fault.text, peek), b"", b"", condition]

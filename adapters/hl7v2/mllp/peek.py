@@ -82,7 +82,7 @@ def peek(body: bytes) -> Peek:
     end = _LINE_END.search(body)
     header = body[: end.start()] if end else body
     separator = header[3:4]
-    fields = _split(header, separator)
+    fields = _split(header, separator) if separator else []
     encoding = fields[1] if len(fields) > 1 else b""
     if not encoding or separator in encoding or len(set(encoding)) != len(encoding):
         raise HeaderUnusable("MSH-2 has no usable encoding characters")
