@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -41,6 +42,11 @@ def test_record_key_is_rfc5869() -> None:
     info = b"tabellion/record-key/1,11:Observation,36:%s,1:3" % HEADER.id.encode()
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(SEED)
     assert commitment.record_key(SEED, HEADER) == derived
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_salt_is_rfc2104(rk: bytes) -> None:
+    assert commitment.salt(rk) == hmac.digest(rk, b"salt", "sha256")
 
 
 def test_commitment_by_its_definition() -> None:
@@ -119,6 +125,8 @@ def test_sizes_are_checked() -> None:
         commitment.record_key(b"short", HEADER)
     with pytest.raises(Malformed):
         commitment.commitment(b"short", b"", b"")
+    with pytest.raises(Malformed):
+        commitment.salt(b"short")
 
 
 def test_a_stored_record_is_audited_by_its_key() -> None:
