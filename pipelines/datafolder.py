@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,8 @@ from pipelines.topics import EmbeddedTopics
 
 VERSION = 1
 MANIFEST = "tabellion.json"
+RESTORING = "restoring"  # while this file is there the folder is half restored
+RETIRED = "moved"  # the log of this folder goes on in another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,12 @@ class Identity:
 class DataFolder:
     """One tenant's folder; opening an uninitialised one is an error, see `open_folder`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, restoring: bool = False) -> None:
         self.path = path
+        if (path / RESTORING).exists() and not restoring:
+            raise FolderError(f"{path}: a restore has not ended here; remove the folder and restore again")
+        if (path / RETIRED).exists():
+            raise FolderError(f"{path}: a restore has moved this log to another folder; going on here would fork it")
         self.identity = _read_manifest(path)
         self.journal_path = path / "journal"
         self.state_path = path / "state.sqlite"
@@ -89,22 +95,25 @@ class DataFolder:
         """The embedded topics, beside the writer."""
         return EmbeddedTopics(self.state_reader(), self.keystore, self.published, self.groups_path)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the folder as its one service; InUse if another process does."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        return lock_folder(self.path)
+
+
+@contextmanager
+def lock_folder(path: Path) -> Iterator[None]:
+    """Hold a folder for this process, as long as the context lasts or the process lives."""
+    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InUse(
-                    f"{self.path} is served by another process (pid {_pid(descriptor)}): one service per data folder"
-                ) from error
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            yield
-        finally:
-            os.close(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUse(f"{path} is served by another process (pid {_pid(descriptor)}): one per data folder") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _pid(descriptor: int) -> str:
