@@ -12,7 +12,7 @@ from adapters.hl7v2.leaves import NULL, leaf_text, leaves, path
 from adapters.hl7v2.limits import Limits
 from adapters.hl7v2.message import Message, Segment
 from adapters.hl7v2.reader import read
-from adapters.hl7v2.units import Unit, trim, units
+from adapters.hl7v2.units import Unit, units
 
 __all__ = [
     "NULL",
@@ -33,7 +33,6 @@ __all__ = [
     "leaves",
     "path",
     "read",
-    "trim",
     "unescape",
     "units",
 ]

@@ -39,6 +39,8 @@ _NAMES = {
     "KSX1001": "cp949",
     "EUCKR": "cp949",
     "ISOIR87": "iso2022_jp_ext",
+    "JISX0202": "iso2022_jp_ext",
+    "JAS2020": "iso2022_jp_ext",
     "ISOIR159": "iso2022_jp_ext",
     "ISOIR14": "shift_jis",  # JIS X 0201: one byte a character; shift_jis holds it and ASCII
     "ISOIR13": "shift_jis",
@@ -53,16 +55,6 @@ _NAMES = {
 _ISO_2022 = frozenset({"ISOIR87", "ISOIR159", "ISOIR14", "ISOIR13"})
 # Latin alphabets: text of theirs that happens to be valid UTF-8 with multi-byte characters doesn't occur.
 _LATIN = frozenset(f"iso8859-{part}" for part in (1, 2, 3, 4, 9, 10, 13, 14, 15, 16)) | {"cp1252"}
-_WIDE = (
-    (b"\xff\xfe\x00\x00", "utf-32-le"),
-    (b"\x00\x00\xfe\xff", "utf-32-be"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-    (b"M\0\0\0S\0\0\0H\0\0\0", "utf-32-le"),
-    (b"\0\0\0M\0\0\0S\0\0\0H", "utf-32-be"),
-    (b"M\0S\0H\0", "utf-16-le"),
-    (b"\0M\0S\0H", "utf-16-be"),
-)
 
 
 def _lossless(error: UnicodeError) -> tuple[str, int]:
@@ -86,11 +78,6 @@ def codec(declared: str) -> str | None:
     return _NAMES.get(names[0]) if names[0] else ""
 
 
-def wide(body: bytes) -> str | None:
-    """The UTF-16 or UTF-32 codec of a message in it, by its mark or its first letters; None if it is not."""
-    return next((name for start, name in _WIDE if body.startswith(start)), None)
-
-
 def decode(body: bytes, declared: str, issues: list[Issue]) -> tuple[str, str]:
     """Text of the message and the codec used; `declared` is MSH-18 with `~` between repetitions.
 
@@ -100,10 +87,14 @@ def decode(body: bytes, declared: str, issues: list[Issue]) -> tuple[str, str]:
     if name is None:
         issues.append(_issue("error", "not-supported", "the character set in MSH-18 is not known"))
         name = ""
-    if body.isascii() and b"\x1b" not in body:
-        return body.decode("ascii"), name if name and not name.startswith("utf-") else DEFAULT
-    if name == "ascii" or name.startswith(("utf-16", "utf-32")):
+    elif name.startswith(("utf-16", "utf-32")):
         issues.append(_issue("warning", "value", "the bytes are not in the character set that MSH-18 declares"))
+        name = ""
+    if body.isascii() and b"\x1b" not in body:
+        return body.decode("ascii"), DEFAULT if name == "ascii" else name or DEFAULT
+    if name == "ascii":
+        if not body.isascii():
+            issues.append(_issue("warning", "value", "MSH-18 declares ASCII; the bytes are not"))
         name = ""
     utf8 = _strict(body, DEFAULT)
     if name in _LATIN and utf8 is not None:

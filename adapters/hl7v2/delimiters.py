@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from adapters.hl7v2.errors import HeaderError
 from adapters.hl7v2.issue import Issue
@@ -38,22 +39,30 @@ def parse(header: str, issues: list[Issue]) -> Delimiters:
     field = header[3:4]
     if not field or field in "\r\n" or field.isalnum():
         raise HeaderError("MSH-1 is not a separator")
-    encoding = header[4:].partition(field)[0]
+    # a sender's MSH-2 is always the same: worked out once, and no longer than makes sense
+    delimiters, faults = _parse(field, header[4:16].partition(field)[0])
+    issues.extend(faults)
+    return delimiters
+
+
+@lru_cache(maxsize=256)
+def _parse(field: str, encoding: str) -> tuple[Delimiters, tuple[Issue, ...]]:
     used = encoding[:5]
     if not encoding or any(char.isalnum() or char in ' \t\r\n"' for char in used[:4]):
         raise HeaderError("MSH-2 holds no separators")
+    faults: list[Issue] = []
     if len(encoding) > 5:
-        issues.append(_fault("MSH-2 has more than five characters; the rest is ignored"))
+        faults.append(_fault("MSH-2 has more than five characters; the rest is ignored"))
     truncation = used[4:]
     if truncation.isalnum() or truncation.isspace():
-        issues.append(_fault("the fifth character of MSH-2 can't be a truncation character"))
+        faults.append(_fault("the fifth character of MSH-2 can't be a truncation character"))
         truncation = ""
     component, repetition, escape, subcomponent = used[:1], used[1:2], used[2:3], used[3:4]
     if len(set(field + used)) < len(used) + 1:
-        issues.append(_fault("MSH-2 gives one character several roles"))
+        faults.append(_fault("MSH-2 gives one character several roles"))
         if escape and escape in (field, component, repetition, subcomponent):
             escape = ""
-    return Delimiters(field, component, repetition, escape, subcomponent, truncation)
+    return Delimiters(field, component, repetition, escape, subcomponent, truncation), tuple(faults)
 
 
 def _fault(text: str) -> Issue:

@@ -22,7 +22,7 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _MOST_BLANKS = 200  # `\.sp..\` and `\.sk..\` take a count from the sender
 
 _LINES = {"br": 1, "ce": 1}  # formatting commands (2.7.6) that end a line; fi nf in ti only set margins
-_FORMAT = r"\.(?P<command>br|sp|fi|nf|in|ti|sk|ce)(?P<count>\s*[+-]?\d{0,9})\s*"
+_FORMAT = r"\.(?P<command>br|sp|fi|nf|in|ti|sk|ce)(?P<count>\s{0,4}[+-]?\d{0,9})\s{0,4}"
 
 
 def unescape(text: str, delimiters: Delimiters, charset: str) -> str:

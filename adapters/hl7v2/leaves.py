@@ -6,6 +6,7 @@ subcomponent. HL7 null `""` counts; MSH-1, MSH-2 and segment names don't.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from adapters.hl7v2.delimiters import Delimiters
@@ -43,15 +44,20 @@ def leaf_text(segment: Segment, field: int, rep: int, comp: int, sub: int, delim
 def leaves(message: Message) -> Iterator[tuple[int, int, int, int, int]]:
     """(position of the segment, field, repetition, component, subcomponent) of each leaf, in message order."""
     delimiters = message.delimiters
-    component, subcomponent = delimiters.component, delimiters.subcomponent
+    repetition, component, subcomponent = delimiters.repetition, delimiters.component, delimiters.subcomponent
+    marks = "".join({repetition, component, subcomponent})
+    separated = re.compile(f"[{re.escape(marks)}]").search if marks else (lambda _: None)
     for segment in message.segments:
         position = segment.position
         for number in range(3 if segment.name == "MSH" else 1, len(segment.fields)):
             text = segment.fields[number]
             if not text:
                 continue
-            for rep, repetition in enumerate(_parts(text, delimiters.repetition), 1):
-                for comp, part in enumerate(_parts(repetition, component), 1):
-                    for sub, leaf in enumerate(_parts(part, subcomponent), 1):
+            if separated(text) is None:
+                yield position, number, 1, 1, 1
+                continue
+            for rep, part in enumerate(_parts(text, repetition), 1):
+                for comp, inner in enumerate(_parts(part, component), 1):
+                    for sub, leaf in enumerate(_parts(inner, subcomponent), 1):
                         if leaf:
                             yield position, number, rep, comp, sub

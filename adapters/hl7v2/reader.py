@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 from adapters.hl7v2 import charset as charsets
 from adapters.hl7v2 import delimiters as delimiter_rules
-from adapters.hl7v2 import dictionary
+from adapters.hl7v2 import dictionary, wide
 from adapters.hl7v2.delimiters import Delimiters
 from adapters.hl7v2.errors import HeaderError, LimitError
 from adapters.hl7v2.escape import ILLEGAL, unescape
@@ -20,8 +22,9 @@ from adapters.hl7v2.units import first_unit
 
 _CONTROLS = bytes(code for code in range(32) if code not in (9, 10, 13))
 _LINE_ENDS = re.compile("[\x0b\x1c]*[\r\n][\x0b\x1c\r\n]*")
+_IGNORED = " \t\ufeff"
 _NAME = re.compile("[A-Za-z][A-Za-z0-9]{2}").fullmatch
-_HEADER_FIELDS = ((9, "message type"), (10, "message control id"), (12, "version"))
+_HEADER_TEXT = 200  # of MSH-9 and MSH-12: more than any value of theirs
 
 
 def read(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -36,25 +39,17 @@ def read(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     header = text.partition("\r")[0]
     delimiters = delimiter_rules.parse(header, issues)
     segments = _segments(text, delimiters, limits, issues)
+    if text.count(delimiters.field) > limits.fields or text.count(delimiters.repetition or "\r") > limits.repetitions:
+        _check(segments, delimiters.repetition, limits)
     by_name: dict[str, list[Segment]] = {}
     for segment in segments:
         by_name.setdefault(segment.name, []).append(segment)
     msh = segments[0]
-    kind = _components(msh, 9, delimiters, 3)
-    code, event, given = (unescape(part, delimiters, charset) for part in kind)
-    version = _components(msh, 12, delimiters, 1)[0]
-    known = dictionary.nearest(version)
-    for number, what in _HEADER_FIELDS:
-        if not msh.field(number).strip(_blank(delimiters)):
-            text_ = f"MSH-{number} ({what}) is missing"
-            issues.append(Issue("error", "required", path("MSH", 1, number), None, text_))
-    if version and version not in dictionary.VERSIONS:
-        text_ = f"the version in MSH-12 has no dictionary; read as {known}"
-        issues.append(Issue("warning", "not-supported", path("MSH", 1, 12), None, text_))
-    structure, fits = derive(known, code, event, given) if code else (given, True)
-    if not fits:
-        text_ = "MSH-9.3 doesn't fit message code and trigger event"
-        issues.append(Issue("warning", "value", path("MSH", 1, 9, 1, 3), None, text_))
+    kind = _kind(msh.field(9)[:_HEADER_TEXT], msh.field(12)[:_HEADER_TEXT], delimiters, charset)
+    issues.extend(kind.issues)
+    control_id = msh.field(10)
+    if not control_id.strip(_blank(delimiters)):
+        issues.append(_missing(10, "message control id"))
     return Message(
         delimiters=delimiters,
         charset=charset,
@@ -62,30 +57,68 @@ def read(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
         issues=issues,
         sha256=hashlib.sha256(body).digest(),
         size=len(body),
-        version=version,
-        dictionary_version=known,
-        code=code,
-        event=event,
-        structure=structure,
-        control_id=unescape(msh.field(10), delimiters, charset),
+        version=kind.version,
+        dictionary_version=kind.dictionary_version,
+        code=kind.code,
+        event=kind.event,
+        structure=kind.structure,
+        control_id=unescape(control_id, delimiters, charset),
         _by_name=by_name,
     )
 
 
+class _Kind(NamedTuple):
+    code: str
+    event: str
+    structure: str
+    version: str
+    dictionary_version: str
+    issues: tuple[Issue, ...]
+
+
+@lru_cache(maxsize=1024)
+def _kind(msh9: str, msh12: str, delimiters: Delimiters, charset: str) -> _Kind:
+    """What MSH-9 and MSH-12 say; few pairs occur, so each is worked out once."""
+    issues: list[Issue] = []
+    code, event, given = (unescape(part, delimiters, charset) for part in _components(msh9, delimiters, 3))
+    version = _components(msh12, delimiters, 1)[0]
+    known = dictionary.nearest(version)
+    if not msh9.strip(_blank(delimiters)):
+        issues.append(_missing(9, "message type"))
+    if not msh12.strip(_blank(delimiters)):
+        issues.append(_missing(12, "version"))
+    elif version not in dictionary.VERSIONS:
+        text = f"the version in MSH-12 has no dictionary; read as {known}"
+        issues.append(Issue("warning", "not-supported", path("MSH", 1, 12), None, text))
+    structure, fits = derive(known, code, event, given) if code else (given, True)
+    if not fits:
+        text = "MSH-9.3 doesn't fit message code and trigger event"
+        issues.append(Issue("warning", "value", path("MSH", 1, 9, 1, 3), None, text))
+    return _Kind(code, event, structure, version, known, tuple(issues))
+
+
+def _missing(number: int, what: str) -> Issue:
+    return Issue("error", "required", path("MSH", 1, number), None, f"MSH-{number} ({what}) is missing")
+
+
 def _text(body: bytes, issues: list[Issue]) -> tuple[str, str, bytes]:
     """Text from MSH on with lines ended by CR, its codec, and the bytes of the unit."""
-    wide = None if body[:3] == b"MSH" and body[3:4] != b"\0" else charsets.wide(body)
-    if wide:
-        text, charset = body.decode(wide, "replace").lstrip("\ufeff"), wide
+    codec = None if body[:3] == b"MSH" else wide.codec(body)
+    if codec:
+        text, charset = body.decode(codec, "replace").lstrip("\ufeff\x0b\r\n"), codec
         if "\ufffd" in text:
             issues.append(Issue("error", "value", None, None, "code units that are not UTF-16 or UTF-32 text"))
     else:
         body = first_unit(body, issues)
+        if not body.startswith(b"MSH"):
+            raise HeaderError("no MSH segment")
         text, charset = charsets.decode(body, _declared(body), issues)
-    if len(body.translate(None, _CONTROLS)) != len(body):
+    if codec or len(body.translate(None, _CONTROLS)) != len(body):
         text = _without_controls(text, issues)
     if "\n" in text:
         text = text.replace("\r\n", "\r").replace("\n", "\r")
+    if not text.startswith("MSH"):
+        raise HeaderError("no MSH segment")
     return text, charset, body
 
 
@@ -110,11 +143,10 @@ def _without_controls(text: str, issues: list[Issue]) -> str:
 
 
 def _blank(delimiters: Delimiters) -> str:
-    return " " + delimiters.component + delimiters.repetition + delimiters.subcomponent
+    return ' "' + delimiters.component + delimiters.repetition + delimiters.subcomponent
 
 
-def _components(segment: Segment, number: int, delimiters: Delimiters, count: int) -> list[str]:
-    text = segment.field(number)
+def _components(text: str, delimiters: Delimiters, count: int) -> list[str]:
     if delimiters.repetition:
         text = text.partition(delimiters.repetition)[0]
     parts = text.split(delimiters.component) if delimiters.component else [text]
@@ -126,69 +158,75 @@ def _segments(text: str, delimiters: Delimiters, limits: Limits, issues: list[Is
     lines = text.split("\r")
     if len(lines) > limits.segments:
         raise LimitError("lines", limits.segments)
-    many = bool(delimiters.repetition) and text.count(delimiters.repetition) > limits.repetitions
     segments: list[Segment] = []
     numbers: dict[str, int] = {}
+    tail: list[str] = []  # pieces that continue the last field of the last segment, joined once
     for line in lines:
         if not line:
             continue
         fields = line.split(separator)
         name = fields[0]
-        if not _NAME(name) or len(fields) == 1:
-            fields = _repair(line, separator, segments, issues)
+        if len(name) != 3 or len(fields) == 1 or not _NAME(name):
+            fields = _segment_fields(line, separator)
             if not fields:
+                _continue(segments[-1], ["\n", *line.split(separator)] if line.strip(_IGNORED) else [], tail, issues)
                 continue
             name = fields[0]
+        if name == "ADD" and len(segments) > 1:
+            # chapter 2.10.2: the continuation of the segment before it, broken anywhere
+            _continue(segments[-1], ["", *fields[1:]], tail, None)
+            continue
+        if tail:
+            _flush(segments[-1], tail)
         if name == "MSH":
             fields.insert(1, separator)
             if segments:
                 issues.append(Issue("error", "structure", None, None, "a second MSH inside the message"))
-        elif name == "ADD" and len(segments) > 1:
-            # chapter 2.10.2: the continuation of the segment before it, broken anywhere
-            _join(segments[-1], fields[1:])
-            continue
-        if len(fields) > limits.fields:
-            raise LimitError("fields in a segment", limits.fields)
         number = numbers.get(name, 0) + 1
         numbers[name] = number
         segments.append(Segment(name, fields, number, len(segments)))
-    if not segments:
-        raise HeaderError("no MSH segment")
-    if many:
-        _check_repetitions(segments, delimiters.repetition, limits)
+    if tail:
+        _flush(segments[-1], tail)
     return segments
 
 
-def _join(segment: Segment, rest: list[str]) -> None:
-    if rest:
-        segment.fields[-1] += rest[0]
-        segment.fields.extend(rest[1:])
+def _segment_fields(line: str, separator: str) -> list[str]:
+    """Fields of a line that isn't `NAME|...`; none if it is no segment.
 
-
-def _repair(line: str, separator: str, segments: list[Segment], issues: list[Issue]) -> list[str]:
-    """Fields of a line that isn't `NAME|...`; empty if it was joined to the segment before it or is blank.
-
-    A name alone is a segment without fields where a version knows the name; anything else is text that a line break
-    inside a field cut off, and goes back where it was.
+    A name with blanks around it, or a name alone, is a segment where a version knows the name. Anything else is text
+    that a line break inside a field cut off, and goes back where it was.
     """
-    stripped = line.strip(" \t\ufeff")
-    if not stripped:
+    fields = line.strip(_IGNORED).split(separator)
+    name = fields[0].strip()
+    if not _NAME(name) or not name.isupper() or not (name[0] == "Z" or dictionary.knows(name)):
         return []
-    fields = stripped.split(separator)
-    name = fields[0]
-    if _NAME(name) and (len(fields) > 1 or (name.isupper() and (name[0] == "Z" or dictionary.knows(name)))):
-        return fields
-    if not segments:
-        raise HeaderError("no MSH segment")
-    rest = line.split(separator)
-    _join(segments[-1], ["\n" + rest[0], *rest[1:]])
-    text = "a line that is no segment was joined to the segment before it"
-    issues.append(Issue("warning", "structure", path(segments[-1].name, segments[-1].number, 1), None, text))
-    return []
+    return [name, *fields[1:]]
 
 
-def _check_repetitions(segments: list[Segment], repetition: str, limits: Limits) -> None:
+def _continue(segment: Segment, parts: list[str], tail: list[str], issues: list[Issue] | None) -> None:
+    """Take `parts[0] + parts[1]` as more text of the segment's last field, the rest as further fields."""
+    if not parts:
+        return
+    if issues is not None and not tail:
+        text = "a line that is no segment was joined to the segment before it"
+        issues.append(Issue("warning", "structure", path(segment.name, segment.number, 1), None, text))
+    tail.extend(parts[:2])
+    if len(parts) > 2:
+        _flush(segment, tail)
+        segment.fields.extend(parts[2:])
+
+
+def _flush(segment: Segment, tail: list[str]) -> None:
+    segment.fields[-1] += "".join(tail)
+    tail.clear()
+
+
+def _check(segments: list[Segment], repetition: str, limits: Limits) -> None:
     for segment in segments:
+        if len(segment.fields) > limits.fields:
+            raise LimitError("fields in a segment", limits.fields)
+        if not repetition:
+            continue
         for field in segment.fields[3:] if segment.name == "MSH" else segment.fields:
             if field.count(repetition) >= limits.repetitions:
                 raise LimitError("repetitions in a field", limits.repetitions)

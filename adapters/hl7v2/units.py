@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from adapters.hl7v2 import wide
 from adapters.hl7v2.issue import Issue
 
 _BOM = b"\xef\xbb\xbf"
@@ -26,12 +27,6 @@ class Unit:
     type: str  # FHS or BHS for an envelope; '' for a message: the reader knows
 
 
-def trim(frame: bytes) -> bytes:
-    """A frame's bytes as `units` would cut them, so that hash and ids are the same over MLLP and from a file."""
-    found = _MESSAGE.search(frame)
-    return (frame[found.start() :] if found else frame).rstrip(_TRAILING)
-
-
 def first_unit(body: bytes, issues: list[Issue]) -> bytes:
     """The bytes from the first MSH on, trimmed; what stands before it becomes an issue."""
     if body[:3] == b"MSH":
@@ -47,6 +42,8 @@ def units(data: bytes) -> Iterator[Unit]:
     """The units of a file in order: its envelope first if it has one. Never raises; linear in the data."""
     starts = [(found.start(), data[found.start() : found.start() + 3]) for found in _START.finditer(data)]
     if not starts:
+        for index, body in enumerate(wide.split(data)):
+            yield Unit("message", index, body, (), "")
         return
     ends = [start for start, _ in starts[1:]] + [len(data)]
     issues = _before(data[: starts[0][0]])
