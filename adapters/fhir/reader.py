@@ -105,18 +105,18 @@ class _Reading:
 
 
 def _check_depth(value: object, depth: int) -> None:
-    level = [value]
-    for _ in range(depth + 1):
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(depth):
         level = [
             inner
             for outer in level
-            if isinstance(outer, (dict, list))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
             if isinstance(inner, (dict, list))
         ]
         if not level:
             return
-    raise LimitExceeded(f"nested deeper than {depth}")
+    if level:
+        raise LimitExceeded(f"nested deeper than {depth}")
 
 
 def _find(value: object, path: str) -> DecodeError | None:
