@@ -255,6 +255,9 @@ def _take_surviving(surviving: Path, target: Path) -> str | None:
     """Journal and blobs of the old folder over those of the backup; its last published checkpoint, if it has one."""
     if (surviving / RETIRED).exists():
         raise LogStopped(f"{surviving} was moved to another place already: the log goes on there")
+    namespace = surviving / "keys" / "namespace.key"
+    if namespace.exists() and namespace.read_bytes() != (target / "keys" / "namespace.key").read_bytes():
+        raise BackupError(f"{surviving} is not the folder that the backup was made of: its namespace is another")
     for path in segments.paths(surviving / "journal"):
         (target / "journal" / path.name).unlink(missing_ok=True)
         with closing(open_reader(path)) as source:

@@ -264,19 +264,19 @@ class SqliteJournal:
             same: list[tuple[int, bytes, int]] = []
             if envelope.control_id:
                 same = known.setdefault((envelope.channel, envelope.control_id), [])
-            window = [row for row in same if row[2] >= received - self._settings.dedupe_window] if same else same
-            first = next((row[0] for row in window if row[1] == sha256), None)
+            since = received - self._settings.dedupe_window
+            first = next((row[0] for row in same if row[1] == sha256 and row[2] >= since), None)
             if first is not None:
                 kept.append(Kept(first, "repeated"))
                 continue
-            kept.append(Kept(seq, "changed" if window else "kept"))
+            changed = any(row[2] >= since for row in same)
+            kept.append(Kept(seq, "changed" if changed else "kept"))
             same.append((seq, sha256, received))
             body, blob = (envelope.body, 0) if len(envelope.body) <= INLINE_MAX else (None, 1)
             facts = json.dumps(dict(envelope.facts), ensure_ascii=False) if envelope.facts else "{}"
             entry = (seq, envelope.kind, envelope.channel, envelope.format, envelope.control_id, sha256, received)
             seed = seeds[32 * place : 32 * place + 32]
-            changed = 1 if window else 0
-            rows.append((*entry, envelope.peer, facts, len(envelope.body), seed, changed, blob, body))
+            rows.append((*entry, envelope.peer, facts, len(envelope.body), seed, int(changed), blob, body))
             seq += 1
         return kept, rows
 
