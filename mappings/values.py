@@ -1,0 +1,189 @@
+"""The value that leaves this room: what one message says about resources (architecture, "The few values that travel").
+
+A resource is a set of registers (path, slot) -> value: `path` leads to the first repeating element or the leaf,
+`slot` is '' for a scalar and names the source for a repeating element. None as value = remove.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, cast
+from uuid import UUID
+
+from adapters.fhir import JsonValue, decode_trusted, encode
+from adapters.hl7v2 import Issue
+
+__all__ = ["Change", "Element", "MapSettings", "Mapped", "compose"]
+
+_NUMBERS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One register. `rank`: 1 said by the trigger event, 0 by a field, -1 derived or a default."""
+
+    path: str
+    slot: str
+    value: JsonValue | None
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the message says about one resource. `patient`: id of its patient (the topic key), None without."""
+
+    type: str
+    id: str
+    patient: str | None
+    elements: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapSettings:
+    """What a channel adds to the maps. `zone`: IANA name; `base`: URL before `/<Type>/<id>`."""
+
+    namespace: UUID
+    zone: str | None = None
+    default_authority: str | None = None
+    identifier_order: tuple[str, ...] = ()
+    base: str = "https://tabellion.invalid/fhir"
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # a mapping proxy can't be pickled; settings cross to worker processes
+        order = self.identifier_order
+        return _settings, (self.namespace, self.zone, self.default_authority, order, self.base, dict(self.options))
+
+
+def _settings(*values: Any) -> MapSettings:
+    return MapSettings(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The outcome for one message.
+
+    `event_time`: EVN-2, else MSH-7, as UTC text that compares as time; `timestamp`: MSH-7 as a full instant with
+    its own offset. `residue`: (path, reason); `excused`: (path, rule). `leaves`: counts (mapped, kept, excused,
+    residue), a partition. `merges`: (retired, surviving) patient ids.
+    """
+
+    family: str
+    type: str
+    event_time: str | None
+    timestamp: str | None
+    control_id: str
+    sha256: bytes
+    map_hash: str
+    changes: tuple[Change, ...]
+    issues: tuple[Issue, ...]
+    residue: tuple[tuple[str, str], ...]
+    excused: tuple[tuple[str, str], ...]
+    leaves: tuple[int, int, int, int]
+    status: str
+    merges: tuple[tuple[str, str], ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """JSON that `from_bytes` reads; how it crosses processes."""
+        rows = [
+            [change.type, change.id, change.patient, [[e.path, e.slot, e.value, e.rank] for e in change.elements]]
+            for change in self.changes
+        ]
+        issues = [[i.severity, i.code, i.path, i.expression, i.text] for i in self.issues]
+        content: list[Any] = [
+            self.family,
+            self.type,
+            self.event_time,
+            self.timestamp,
+            self.control_id,
+            self.sha256.hex(),
+            self.map_hash,
+            rows,
+            issues,
+            self.residue,
+            self.excused,
+            self.leaves,
+            self.status,
+            self.merges,
+        ]
+        return encode(cast("JsonValue", content))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Mapped:
+        """What `to_bytes` wrote. Only for our own bytes."""
+        row = cast("list[Any]", decode_trusted(data))
+        return cls(
+            family=row[0],
+            type=row[1],
+            event_time=row[2],
+            timestamp=row[3],
+            control_id=row[4],
+            sha256=bytes.fromhex(row[5]),
+            map_hash=row[6],
+            changes=tuple(
+                Change(kind, id_, patient, tuple([Element(*element) for element in elements]))
+                for kind, id_, patient, elements in row[7]
+            ),
+            issues=tuple([Issue(*issue) for issue in row[8]]),
+            residue=_pairs(row[9]),
+            excused=_pairs(row[10]),
+            leaves=cast("tuple[int, int, int, int]", tuple(row[11])),
+            status=row[12],
+            merges=_pairs(row[13]),
+        )
+
+
+def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple([(first, second) for first, second in rows])
+
+
+def _natural(slot: str) -> list[str | int]:
+    """PID-9 before PID-13."""
+    return [int(part) if index % 2 else part for index, part in enumerate(_NUMBERS.split(slot))]
+
+
+def compose(registers: Iterable[tuple[str, str, JsonValue | None]]) -> dict[str, JsonValue]:
+    """Registers (path, slot, value) to a resource's elements, without resourceType and id; None values are left out.
+
+    Slots of one element follow each other in natural order; an outer register comes before one inside it.
+    """
+    rows = [row for row in registers if row[2] is not None]
+    slotted = any(row[1] for row in rows)
+    rows.sort(key=(lambda row: (row[0], _natural(row[1]))) if slotted else (lambda row: row[0]))
+    resource: dict[str, JsonValue] = {}
+    for path, slot, value in rows:
+        if "." in path:
+            *parents, name = path.split(".")
+            place = _inside(resource, parents)
+        else:
+            name, place = path, resource
+        if name.endswith("[x]"):
+            place.update(cast("dict[str, JsonValue]", value))
+        elif slot:
+            _extend(place, name, cast("list[JsonValue]", value))
+        elif isinstance(value, dict) and isinstance(place.get(name), dict):
+            place[name] = {**value, **cast("dict[str, JsonValue]", place[name])}
+        else:
+            place.setdefault(name, value)
+    return resource
+
+
+def _inside(place: dict[str, JsonValue], parents: list[str]) -> dict[str, JsonValue]:
+    """The object at a path of single elements. Copied on the way: values belong to their registers."""
+    for parent in parents:
+        found = place.get(parent)
+        inner: dict[str, JsonValue] = dict(found) if isinstance(found, dict) else {}
+        place[parent] = inner
+        place = inner
+    return place
+
+
+def _extend(place: dict[str, JsonValue], name: str, values: list[JsonValue]) -> None:
+    there = place.get(name)
+    if not isinstance(there, list):
+        place[name] = list(values)
+        return
+    place[name] = there + [value for value in values if value not in there]
