@@ -1,0 +1,92 @@
+"""Leaf functions for numeric results: NM with a comparator, SN.1, OBX-7 ranges (v2.5.1, 2.A.47, 2.A.70, 7.4.2.7).
+
+A text that is no number is refused, never read halfway: `3+` and `1,5` mean different things in different laboratories.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from mappings.leaves.base import Invalid, Leaf, LeafContext
+
+__all__ = ["LEAVES"]
+
+_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_MEASURED = re.compile(rf"\s*(<=|>=|<|>|≤|≥|=)?\s*({_NUMBER})\s*", re.ASCII)
+_BOTH = re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|to|\.\.)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
+_BOUND = re.compile(rf"\s*[\[(]?\s*(<=|>=|<|>|≤|≥)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
+_COMPARATORS = {"<": "<", "<=": "<=", "≤": "<=", ">": ">", ">=": ">=", "≥": ">="}
+_DIGITS = 18
+"""FHIR asks for 18 significant digits (datatypes.html#decimal)."""
+
+
+def _decimal(text: str) -> Decimal:
+    """A number with its precision: sign + and leading zeros go, 13.20 stays 13.20, 5. is 5."""
+    number = text.lstrip("+").rstrip(".")
+    if len(number) > _DIGITS + 2:
+        raise Invalid("has too many digits")
+    found = Decimal(number)
+    # Decimal('-0') prints as -0, which says nothing more than 0
+    return found if found or not found.is_signed() else -found
+
+
+def nm_value(text: str, context: LeafContext) -> Decimal:
+    """NM -> Quantity.value; the comparator before it, if any, is nm-comparator's."""
+    match = _MEASURED.fullmatch(text)
+    if match is None:
+        raise Invalid("is not a number")
+    return _decimal(match[2])
+
+
+def nm_comparator(text: str, context: LeafContext) -> str | None:
+    """NM -> Quantity.comparator: `<5` from analysers that know no SN; nothing for a plain number."""
+    match = _MEASURED.fullmatch(text)
+    return None if match is None else _COMPARATORS.get(match[1] or "")
+
+
+def sn_comparator(text: str, context: LeafContext) -> str | None:
+    """SN.1 -> Quantity.comparator; `=` is what no comparator means."""
+    found = text.strip()
+    if found == "=":
+        return None
+    if found not in _COMPARATORS:
+        raise Invalid("is not a comparator of FHIR")
+    return _COMPARATORS[found]
+
+
+def _quantity(number: str, unit: Sequence[str]) -> dict[str, object] | None:
+    """A SimpleQuantity of a bound, with the unit that OBX-6 gives for the result."""
+    value = _decimal(number)
+    found: dict[str, object] = {"value": value}
+    if unit[1] or unit[0]:
+        found["unit"] = unit[1] or unit[0]
+    return found
+
+
+def range_low(texts: Sequence[str], context: LeafContext) -> object:
+    """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.low, where the text is `a-b`, `>a` or `>=a` and nothing else."""
+    both = _BOTH.fullmatch(texts[0])
+    if both is not None:
+        return _quantity(both[1], texts[1:]) if _decimal(both[1]) <= _decimal(both[2]) else None
+    bound = _BOUND.fullmatch(texts[0])
+    return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in (">", ">=", "≥") else None
+
+
+def range_high(texts: Sequence[str], context: LeafContext) -> object:
+    """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.high, where the text is `a-b`, `<b` or `<=b` and nothing else."""
+    both = _BOTH.fullmatch(texts[0])
+    if both is not None:
+        return _quantity(both[2], texts[1:]) if _decimal(both[1]) <= _decimal(both[2]) else None
+    bound = _BOUND.fullmatch(texts[0])
+    return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in ("<", "<=", "≤") else None
+
+
+LEAVES = {
+    "nm-value": Leaf(nm_value, produces=("decimal",)),
+    "nm-comparator": Leaf(nm_comparator, produces=("code",)),
+    "sn-comparator": Leaf(sn_comparator, produces=("code",)),
+    "range-low": Leaf(range_low, arity=3, produces=("Quantity",)),
+    "range-high": Leaf(range_high, arity=3, produces=("Quantity",)),
+}
