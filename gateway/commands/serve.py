@@ -1,0 +1,60 @@
+"""`tabellion serve`: the service."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.errors import InputError, UsageError
+from gateway.folder import add_data_option
+
+_DESCRIPTION = """\
+Run the service: HL7 v2 over MLLP in, sealed FHIR on topics out, health and metrics over HTTP. Runs without any
+configuration on loopback, with one channel. Prints one line of JSON on standard output when ready, logs as JSON
+lines on standard error. SIGTERM drains: what is acknowledged is settled, then exit 0.
+"""
+_EXAMPLES = """\
+examples:
+  tabellion serve
+  tabellion serve --config tabellion.toml --data /srv/tabellion
+  tabellion serve --mllp 127.0.0.1:0 --http 127.0.0.1:0        free ports, named in the line that says ready
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (docs/configuration.md)")
+    parser.add_argument("--mllp", metavar="HOST:PORT", help="MLLP listener (default 127.0.0.1:2575)")
+    parser.add_argument("--dicom", metavar="HOST:PORT", help="not yet; the address is checked and not listened on")
+    parser.add_argument("--http", metavar="HOST:PORT", help="health and metrics (default 127.0.0.1:8080)")
+    add_data_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve."""
+    from gateway.serving import Addresses, serve
+    from gateway.settings import load_settings
+    from pipelines.errors import PipelineError
+    from pipelines.settings import address_faults
+
+    settings = load_settings(options.config)
+    addresses = Addresses(options.mllp or settings.mllp.listen, options.http or settings.http.listen)
+    given = [(addresses.mllp, settings.mllp.insecure), (addresses.http, settings.http.insecure)]
+    for address, insecure in [*given, *([(options.dicom, False)] if options.dicom else [])]:
+        for fault in address_faults(address, insecure):
+            raise UsageError(fault)
+    settings = replace(settings, mllp=replace(settings.mllp, listen=addresses.mllp))
+
+    def ready(row: dict[str, object]) -> None:
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+
+    try:
+        return serve(options.data, settings, addresses, ready)
+    except PipelineError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"can't serve: {os.strerror(error.errno) if error.errno else error}") from error

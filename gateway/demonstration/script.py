@@ -1,0 +1,188 @@
+"""The steps of the demo, in the order of a record's journey."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from pipelines.messages import status
+
+import ledger
+from adapters.hl7v2.mllp import Answer, send_all
+from gateway.demonstration.child import ServiceChild
+from gateway.demonstration.samples import Sample, load_samples, outgoing
+from gateway.demonstration.tampering import tamper
+from gateway.errors import UsageError
+from gateway.progress import Progress
+from pipelines.datafolder import DataFolder, Identity, init_folder
+from pipelines.ports import Message
+from pipelines.topics import RECEIPT
+
+__all__ = ["demonstrate"]
+
+MARK = "made-by-tabellion-demo"
+CONFIG = """\
+# made by `tabellion demo`: the sample messages are marked as tests (MSH-11 T), so the tenant is one for tests
+[service]
+production = false
+
+[channels.demo]
+tenant = "demo"
+processing_ids = ["P", "T"]
+zone = "America/New_York"
+"""
+_SETTLE = 60.0  # seconds for the service to settle all samples
+
+
+class Checks:
+    """What was expected and what held."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def __call__(self, held: bool, text: str) -> None:
+        """Print a line with its verdict."""
+        print(f"  {'ok ' if held else 'NOT'}  {text}", flush=True)
+        if not held:
+            self.failures.append(text)
+
+
+def demonstrate(samples_folder: Path, place: Path) -> int:
+    """Run all steps; 0 only if everything held."""
+    begun = time.monotonic()
+    _clear(place)
+    data, config = place / "data", place / "tabellion.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    folder = init_folder(data, Identity(tenant="demo", institution="demo-hospital"))
+    samples = load_samples(samples_folder)
+    check = Checks()
+    print(f"Starting the service on {data}")
+    service = ServiceChild(config, data, place / "service.log")
+    try:
+        _send(service, samples, check)
+        _settle(folder, check)
+        _table(folder)
+        key = str(folder.keystore.signer(folder.state_reader().log().number).vkey)
+        (place / "log.vkey").write_text(key + "\n", encoding="utf-8")
+        message = _subscribe(folder, key, check)
+        check(service.stop() == 0, "the service drained and ended")
+    finally:
+        service.kill()
+    if message is not None:
+        print("\nTampering, each time on a copy")
+        for attempt in tamper(folder, message, key):
+            check(attempt.found, f"{attempt.what} changed: {attempt.by} says: {attempt.said}")
+        _leave(place, message)
+    _end(place, check, time.monotonic() - begun)
+    return 1 if check.failures else 0
+
+
+def _clear(place: Path) -> None:
+    if place.exists():
+        if not (place / MARK).exists() and any(place.iterdir()):
+            raise UsageError(f"{place} was not made by the demo and is not empty: name another folder with --data")
+        shutil.rmtree(place)
+    place.mkdir(parents=True, mode=0o700)
+    (place / MARK).touch()
+
+
+def _send(service: ServiceChild, samples: list[Sample], check: Checks) -> None:
+    print(f"Sending {len(samples)} sample files over MLLP to {service.host}:{service.port}, one of them twice")
+    for sample in samples:
+        if not sample.as_shipped:
+            check(False, f"{sample.name} is not as it was shipped: its SHA-256 differs from the manifest's")
+    answers = asyncio.run(_answers(service, samples))
+    expected = {sample.name: sample.answer for sample in samples}
+    wrong = [answer for answer in answers if answer.code != expected[answer.source]]
+    for answer in wrong:
+        check(False, f"{answer.source} [{answer.index}]: answered {answer.code or answer.error}, not as expected")
+    codes = Counter(answer.code for answer in answers)
+    said = ", ".join(f"{count} {code}" for code, count in sorted(codes.items(), key=str))
+    check(not wrong, f"{len(answers)} messages answered as expected: {said} (AR: a type that the channel refuses)")
+
+
+async def _answers(service: ServiceChild, samples: list[Sample]) -> list[Answer]:
+    messages = list(outgoing([*samples, *samples[:1]]))
+    progress = Progress("  sent", len(messages))
+    answers = []
+    async for answer in send_all(service.host, service.port, messages, connections=1, timeout=20):
+        answers.append(answer)
+        progress.advance()
+    progress.finish()
+    return answers
+
+
+def _settle(folder: DataFolder, check: Checks) -> None:
+    until = time.monotonic() + _SETTLE
+    while time.monotonic() < until:
+        now = status(folder)
+        if not now["backlog"]:
+            break
+        time.sleep(0.05)
+    check(not now["backlog"], "every acknowledged message is settled")
+    check(not now["dead_letters"], "no message failed")
+
+
+def _table(folder: DataFolder) -> None:
+    now = status(folder)
+    state = folder.state_reader()
+    rows = state.connection.execute("SELECT type, count(DISTINCT id), count(*) FROM record GROUP BY type ORDER BY type")
+    types = [(str(row[0]), int(str(row[1])), int(str(row[2]))) for row in rows]
+    residue = 0
+    for (detail,) in state.connection.execute("SELECT detail FROM entry"):
+        residue += int(json.loads(bytes(detail) or b"{}").get("leaves", {}).get("residue", 0))
+    state.close()
+    print(f"\n  {'resource type':<22}{'resources':>10}{'versions':>10}")
+    for name, resources, versions in types:
+        print(f"  {name:<22}{resources:>10}{versions:>10}")
+    print(f"  {'all':<22}{sum(row[1] for row in types):>10}{sum(row[2] for row in types):>10}")
+    print(f"\n  {'messages settled':<34}{now['settled']:>8}")
+    print(f"  {'versions not made (unchanged)':<34}{now['unchanged']:>8}")
+    print(f"  {'source leaves left as residue':<34}{residue:>8}")
+    print(f"  {'leaves in the log':<34}{now['log_size']:>8}")
+    for info in folder.topics().topics():
+        print(f"  {info.topic:<34}{f'{info.first}..{info.next - 1}' if info.next else 'empty':>8}")
+
+
+def _subscribe(folder: DataFolder, key: str, check: Checks) -> Message | None:
+    print("\nReading the topics as a subscriber, verifying every receipt offline with the log's key")
+    topics = folder.topics()
+    verified = 0
+    chosen: Message | None = None
+    for info in topics.topics():
+        for message in topics.tail(info.topic, 0):
+            assert message.value is not None
+            verdict = ledger.verify_record(message.value, message.headers[RECEIPT].encode(), key)
+            if not verdict.valid:
+                check(False, f"record {message.offset}: {verdict.text}")
+            verified += verdict.valid
+            if message.headers["ce_type"].startswith("org.hl7.fhir.r4.Observation") or chosen is None:
+                chosen = message
+    size = folder.state_reader().size()
+    topics.close()
+    check(verified == size and verified > 0, f"{verified} of {size} receipts are valid")
+    return chosen
+
+
+def _leave(place: Path, message: Message) -> None:
+    assert message.value is not None
+    (place / "record.json").write_bytes(message.value)
+    (place / "receipt.json").write_bytes(message.headers[RECEIPT].encode())
+
+
+def _end(place: Path, check: Checks, seconds: float) -> None:
+    if check.failures:
+        print(f"\n{len(check.failures)} things did not hold; see above and {place / 'service.log'}", file=sys.stderr)
+        return
+    print(f"""
+All of it held, in {seconds:.0f} s. What to try next:
+  tabellion verify --record {place}/record.json --receipt {place}/receipt.json --key {place}/log.vkey
+  tabellion topics tail fhir.demo.observation.v1 --data {place}/data --json
+  tabellion convert sample_data/hl7v2/08-oru-numeric.hl7 --explain
+  tabellion doctor --data {place}/data
+  docs/getting-started.md goes on from here""")

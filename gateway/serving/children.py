@@ -1,0 +1,100 @@
+"""The children of `serve`: the writer (with its mappers) and the Kafka publisher, each a spawned process.
+
+A child that ends by itself is started again, with growing pauses: its recovery is its normal start. One that never
+comes up leaves the service running and not ready: messages are still kept, nothing is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from pipelines.logs import Log
+from pipelines.settings import Settings
+
+__all__ = ["Children"]
+
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+_SETTLED = 30.0  # seconds after which a child counts as having come up
+
+
+@dataclass(slots=True)
+class _Child:
+    name: str
+    target: Callable[..., None]
+    arguments: tuple[object, ...]
+    process: SpawnProcess | None = None
+    started: float = 0.0
+    next_start: float = 0.0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Children:
+    """Starts, watches and ends them."""
+
+    log: Log
+    _children: list[_Child] = field(default_factory=list)
+    _stop: Event | None = None
+    wake: Event | None = None
+
+    def start(self, path: Path, settings: Settings, mappers: int) -> None:
+        """Start what the settings ask for."""
+        from pipelines.service import run_writer
+
+        context = get_context("spawn")
+        self._stop, self.wake = context.Event(), context.Event()
+        self._children.append(_Child("writer", run_writer, (path, settings, mappers, self._stop, self.wake)))
+        if settings.kafka.servers:
+            from pipelines.publishing import run_publisher
+
+            self._children.append(_Child("publisher", run_publisher, (path, settings, self._stop)))
+        for child in self._children:
+            self._launch(child)
+
+    def _launch(self, child: _Child) -> None:
+        # not daemonic: the writer has children of its own
+        process = get_context("spawn").Process(target=child.target, args=child.arguments, name=child.name)
+        process.start()
+        child.process, child.started = process, time.monotonic()
+
+    def watch(self) -> None:
+        """Start anew what ended; call it now and then."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is None:
+                if now >= child.next_start:
+                    self._launch(child)
+            elif child.process.exitcode is not None:
+                if now - child.started > _SETTLED:
+                    child.failures = 0
+                pause = _PAUSES[min(child.failures, len(_PAUSES) - 1)]
+                self.log.error("child.ended", process=child.name, code=str(child.process.exitcode), seconds=pause)
+                child.failures += 1
+                child.process, child.next_start = None, now + pause
+
+    def down(self) -> list[str]:
+        """Names of those that are not running."""
+        return [child.name for child in self._children if child.process is None or child.process.exitcode is not None]
+
+    def stop(self, seconds: float) -> None:
+        """Tell them to finish what they have; end what doesn't within the time."""
+        if self._stop is None:
+            return
+        self._stop.set()
+        if self.wake is not None:
+            self.wake.set()
+        until = time.monotonic() + seconds
+        for child in self._children:
+            if child.process is None:
+                continue
+            child.process.join(max(0.1, until - time.monotonic()))
+            if child.process.exitcode is None:
+                self.log.error("child.killed", process=child.name)
+                child.process.kill()
+                child.process.join()

@@ -1,0 +1,113 @@
+"""The service: journal and listeners here, the writer and the publisher as children, probes on the HTTP port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from gateway.addresses import parse_address
+from gateway.http import HttpPort
+from gateway.serving.children import Children
+from gateway.serving.intake import Intake
+from pipelines.datafolder import DataFolder, open_folder
+from pipelines.journal import SqliteJournal
+from pipelines.logs import Log
+from pipelines.metrics import Registry, read_snapshots
+from pipelines.settings import Settings
+
+__all__ = ["Addresses", "serve"]
+
+_WATCH = 0.2  # seconds between looks at the children
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """HOST:PORT of the MLLP listener of channels without one of their own, and of the HTTP port."""
+
+    mllp: str
+    http: str
+
+
+def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
+    """Run until SIGTERM or SIGINT, then drain; give the exit code. `ready` hears the bound addresses once.
+
+    Raises PipelineError (folder in use, not ours, newer) and OSError (address taken).
+    """
+    folder = open_folder(path, create=True)
+    with folder.lock():
+        return uvloop.run(_serve(folder, settings, addresses, ready))
+
+
+async def _serve(
+    folder: DataFolder, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]
+) -> int:
+    loop = asyncio.get_running_loop()
+    log = Log(level=settings.service.log_level)
+    registry = Registry()
+    children = Children(log)
+
+    def notify(callback: Callable[[], None]) -> None:
+        loop.call_soon_threadsafe(callback)
+        if children.wake is not None:
+            children.wake.set()
+
+    journal = folder.journal(settings.journal(), notify=notify)
+    intake = Intake(journal, settings, log, registry)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    http = HttpPort(*parse_address(addresses.http), _probes(folder, journal, children, intake, registry, stopping))
+    try:
+        children.start(folder.path, settings, settings.pipeline.mappers)
+        wanted = {name: parse_address(name or addresses.mllp) for name in settings.listeners()}
+        bound = dict(zip(wanted, await intake.listen(wanted), strict=True))
+        mllp = bound.get("") or next(iter(bound.values()))
+        ready({"ready": True, "mllp": mllp, "dicom": None, "http": http.address, "data": str(folder.path)})
+        log.info("service.ready")
+        while not stopping.is_set():
+            children.watch()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _WATCH)
+        log.info("service.draining")
+        await intake.drain(settings.service.drain_seconds)
+    finally:
+        journal.close()
+        await loop.run_in_executor(None, children.stop, settings.service.drain_seconds)
+        http.close()
+    log.info("service.stopped")
+    return 0
+
+
+def _probes(
+    folder: DataFolder,
+    journal: SqliteJournal,
+    children: Children,
+    intake: Intake,
+    registry: Registry,
+    stopping: asyncio.Event,
+) -> dict[str, Callable[[], tuple[int, str, str]]]:
+    def live() -> tuple[int, str, str]:
+        return 200, "application/json", '{"live": true}'
+
+    def ready() -> tuple[int, str, str]:
+        causes = [f"{name} is not running" for name in children.down()]
+        if journal.failure is not None:
+            causes.append("the journal can't keep messages")
+        if stopping.is_set():
+            causes.append("draining")
+        body = json.dumps({"ready": not causes, "causes": causes})
+        return (503 if causes else 200), "application/json", body
+
+    def metrics() -> tuple[int, str, str]:
+        intake.observe()
+        return 200, TEXT, registry.text() + read_snapshots(folder.path)
+
+    return {"/livez": live, "/readyz": ready, "/metrics": metrics}

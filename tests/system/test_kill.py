@@ -1,0 +1,187 @@
+"""The service is killed under load, again and again; nothing that was acknowledged is lost, nothing is said twice.
+
+Each round: start, send until enough is acknowledged, kill the whole process group at a random moment or at a named
+step, start again, let it settle. Then: every number on the sender's own fsynced list is settled exactly once; `ce_id`
+is unique on the embedded topics and, read by an independent client with `read_committed`, on Kafka; both hold the same
+events; the log is audited anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from pipelines.datafolder import open_folder
+from pipelines.ports import GROUPS
+from pipelines.topics import topic_name
+from tests.support.load import HospitalSender, seed
+from tests.support.service import Service, settled, tabellion
+
+STEPS = ("after-commit-before-ack", "inside-batch-commit", "between-produce-and-commit")
+ROUNDS = 12  # in `make test`: three of each kind
+SOAK_ROUNDS = 204
+SOAK_SLICE_ROUNDS = 24
+PER_FOLDER = 24  # rounds on one data folder: an audit grows with its folder
+ENOUGH = 200  # acknowledged per round at least, before the kill
+CONNECTIONS = 8
+
+
+class Rounds:
+    """Rounds on one data folder and one set of Kafka topics."""
+
+    def __init__(self, folder: Path, servers: str, tenant: str, chance: random.Random) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._servers = servers
+        self._tenant = tenant
+        self._chance = chance
+        self._config = (
+            f'[kafka]\nservers = "{servers}"\npartitions = 3\nreplication = 1\n[channels.load]\ntenant = "{tenant}"\n'
+        )
+        tabellion("init", "--data", str(self._data), "--tenant", tenant)
+        self._sender = HospitalSender(folder / "acknowledged")
+        self.hits: Counter[str] = Counter()
+        self.acknowledged: list[int] = []
+
+    def round(self, step: str | None) -> None:
+        """One round: killed at `step`, or at a random moment."""
+        crash = self._folder / "crash"
+        crash.mkdir(exist_ok=True)
+        for mark in crash.iterdir():
+            mark.unlink()
+        with Service(self._data, self._config, f"{step}={crash}" if step else "") as service:
+            asyncio.run(self._load(service, step, crash))
+            service.kill()
+        self.hits[step or "random moment"] += not step or (crash / "hit").exists()
+
+    async def _load(self, service: Service, step: str | None, crash: Path) -> None:
+        before = len(self._sender.acknowledged)
+        loop = asyncio.get_running_loop()
+
+        def enough() -> bool:
+            return len(self._sender.acknowledged) - before >= ENOUGH
+
+        armed_at: float | None = None
+        moment = self._chance.random() * 0.5
+
+        def over() -> bool:
+            nonlocal armed_at
+            if not enough():
+                return False
+            if armed_at is None:
+                armed_at = loop.time()
+                if step:
+                    (crash / "armed").touch()
+            # a named step kills by itself; the load goes on until it does, so that it is passed again
+            return loop.time() - armed_at > (20.0 if step else moment)
+
+        sending = asyncio.create_task(self._sender.run(service.host, service.port, CONNECTIONS, over))
+        while not sending.done():
+            if armed_at is not None and not step and loop.time() - armed_at >= moment:
+                service.kill()  # in the middle of the load, not after it
+            await asyncio.sleep(0.005)
+        self.acknowledged.append(await sending)
+
+    def check(self) -> None:
+        """Let everything settle, then look."""
+        with Service(self._data, self._config) as service:
+            settled(self._data)
+            self._settled_once()
+            embedded = self._embedded()
+            assert len(set(embedded)) == len(embedded)
+            published = self._published(len(embedded))
+            assert service.stop() == 0
+        assert len(set(published)) == len(published), "an event twice on Kafka"
+        assert set(published) == set(embedded)
+        audit = json.loads(tabellion("doctor", "--json", "--data", str(self._data)).stdout)
+        assert audit["sound"], audit
+
+    def _settled_once(self) -> None:
+        state = open_folder(self._data).state_reader()
+        rows = state.connection.execute("SELECT control_id, status FROM entry WHERE channel='load'")
+        settled_ = Counter(bytes(row[0]) for row in rows if row[1] in ("settled", "unchanged"))
+        state.close()
+        wanted = {f"L{number:08d}".encode() for number in self._sender.acknowledged}
+        missing = wanted - set(settled_)
+        assert not missing, f"{len(missing)} acknowledged messages were lost"
+        assert not {control for control, count in settled_.items() if count > 1}
+        on_disk = (self._folder / "acknowledged").read_text().split()
+        assert {int(number) for number in on_disk} == self._sender.acknowledged
+
+    def _embedded(self) -> list[str]:
+        topics = open_folder(self._data).topics()
+        found: list[str] = []
+        after = -1
+        while batch := topics.read_all(after, 1000):
+            found += [message.headers["ce_id"] for message in batch]
+            after = batch[-1].offset
+        topics.close()
+        return found
+
+    def _published(self, wanted: int) -> list[str]:
+        names = [topic_name(self._tenant, group) for group in GROUPS]
+        found: list[str] = []
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        try:
+            consumer.assign(
+                [TopicPartition(name, n) for name in names for n in consumer.partitions_for_topic(name) or ()]
+            )
+            quiet = 0
+            while quiet < 3 and (len(found) < wanted or quiet < 1):
+                batch = consumer.poll(timeout_ms=2000 if len(found) < wanted else 500, max_records=5000)
+                quiet = 0 if batch else quiet + 1
+                for records in batch.values():
+                    found += [dict(record.headers)["ce_id"].decode() for record in records]
+        finally:
+            consumer.close()
+        return found
+
+
+def run(folder: Path, servers: str, count: int) -> None:
+    """Rounds of every kind in turn, in a random order, on as many folders as are needed."""
+    number = seed()
+    chance = random.Random(number)
+    print(f"seed {number} (TABELLION_TEST_SEED)")
+    hits: Counter[str] = Counter()
+    fewest: list[int] = []
+    for begin in range(0, count, PER_FOLDER):
+        place = folder / f"rounds-{begin}"
+        place.mkdir()
+        rounds = Rounds(place, servers, f"kill-{number}-{begin}", chance)
+        kinds: list[str | None] = [[None, *STEPS][n % 4] for n in range(min(PER_FOLDER, count - begin))]
+        chance.shuffle(kinds)
+        for kind in kinds:
+            rounds.round(kind)
+            rounds.check()
+        hits += rounds.hits
+        fewest += rounds.acknowledged
+    print(f"{count} rounds, {sum(fewest)} acknowledged, {min(fewest)} at least per round; kills by step: {dict(hits)}")
+    assert min(fewest) >= ENOUGH
+    for step in STEPS:
+        assert hits[step] > 0, f"no kill at {step}"
+
+
+@pytest.mark.kafka
+def test_killed_at_any_moment(tmp_path: Path, kafka: str) -> None:
+    """A dozen seeded rounds."""
+    run(tmp_path, kafka, ROUNDS)
+
+
+@pytest.mark.kafka
+@pytest.mark.soak
+def test_killed_hundreds_of_times(tmp_path: Path, kafka: str) -> None:
+    """At least two hundred; a slice of it in CI."""
+    import os
+
+    run(tmp_path, kafka, SOAK_SLICE_ROUNDS if os.environ.get("TABELLION_SOAK_SLICE") else SOAK_ROUNDS)
