@@ -305,7 +305,9 @@ def _check_siblings(value: dict[str, Any], path: Path, run: Run, arrays: tuple[s
     """json.html#primitive: values and `_siblings` are arrays of the same length; null only where the other speaks."""
     for name in arrays:
         texts, siblings = value.get(name), value.get(f"_{name}")
-        if type(siblings) is list and name in value and type(texts) is list and len(texts) != len(siblings):
+        if name in value and type(texts) is not list:
+            continue  # named already
+        if type(siblings) is list and type(texts) is list and len(texts) != len(siblings):
             run.error("structure", (path, f".{name}"), "the array and its _sibling differ in length")
             continue
         size = max((len(array) for array in (texts, siblings) if type(array) is list), default=0)
