@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class JsonLimits:
-    """Size in bytes and depth in nested objects and arrays. R4's deepest published example nests 30."""
+    """Size in bytes and depth in nested objects and arrays. The deepest of R4's examples nests 21."""
 
     size: int = 64 * 1024 * 1024
     depth: int = 100
