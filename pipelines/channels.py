@@ -41,7 +41,7 @@ class Channel:
     )
     versions: tuple[str, ...] = setting((), "MSH-12.1 accepted, e.g. `2.5.1`; empty = all.", pattern=r"\d(\.\d){0,2}")
     processing_ids: tuple[str, ...] = setting(
-        ("P",), "MSH-11.1 accepted: production (P), training (T), debugging (D). T and D need a tenant of their own.",
+        ("P",), "MSH-11.1 accepted: production (P), training (T), debugging (D). Others than P need `service.production = false`.",
         choices=("P", "T", "D"),
     )  # fmt: skip
     zone: str = setting("", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none.")

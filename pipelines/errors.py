@@ -11,6 +11,7 @@ PipelineError
 ├── BackupError      not a backup of ours, or damaged
 ├── SettingsError    the configuration can't be used; every fault found stands in the text
 ├── MapperFailed     the mapper processes can't be kept running
+├── CheckFailed      our maps made a resource that isn't valid FHIR R4: a dead letter, to be replayed after a fix
 └── NoSuchEntry      a replay or a look at a message or dead letter that isn't there
 """
 
@@ -63,3 +64,11 @@ class MapperFailed(PipelineError):
 
 class NoSuchEntry(PipelineError):
     """A replay of, or a look at, a message or dead letter that isn't there."""
+
+
+class CheckFailed(PipelineError):
+    """Our maps made a resource that isn't valid FHIR R4; the sender is not to blame."""
+
+    def __init__(self, type_: str, place: str) -> None:
+        super().__init__(f"{type_} is not valid FHIR R4 at {place}")
+        self.place = place

@@ -1,7 +1,7 @@
 """Metrics in the Prometheus text format 0.0.4: counters and gauges, nothing more.
 
 Names and labels are fixed words of ours (channel names, codes), never content of messages. Each process has its own
-registry; the writer leaves a snapshot in the data folder, and the HTTP surface joins both texts.
+registry; those without a surface leave a snapshot in the data folder, and the HTTP surface joins all texts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Lock
 
 PREFIX = "tabellion_"
-SNAPSHOT = "metrics-writer.prom"
 MAX_SERIES = 1000  # of one metric: labels that some input could multiply must not
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -98,20 +97,17 @@ def _labels(key: tuple[tuple[str, str], ...]) -> str:
     return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in key) + "}"
 
 
-def write_snapshot(folder: Path, text: str) -> None:
+def write_snapshot(folder: Path, text: str, process: str = "writer") -> None:
     """Leave a process's metrics where the HTTP surface finds them, whole or not at all; not fsynced, it's no state."""
-    aside = folder / f".{SNAPSHOT}.part"
+    aside = folder / f".metrics-{process}.part"
     aside.write_text(text, encoding="utf-8")
     aside.chmod(0o600)
-    os.replace(aside, folder / SNAPSHOT)
+    os.replace(aside, folder / f"metrics-{process}.prom")
 
 
-def read_snapshot(folder: Path) -> str:
-    """The writer's last snapshot; '' if it never wrote one."""
-    try:
-        return (folder / SNAPSHOT).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
+def read_snapshots(folder: Path) -> str:
+    """The last snapshots of all processes, joined; '' if there are none."""
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("metrics-*.prom")))
 
 
 def samples(text: str) -> Mapping[str, float]:

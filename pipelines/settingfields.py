@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields
 from difflib import get_close_matches
@@ -25,7 +24,7 @@ def setting(
     """A field with a default, a sentence of documentation and, for scalars and the items of lists, its bounds."""
     metadata = {"doc": doc, "least": least, "choices": choices, "pattern": pattern}
     if isinstance(default, Mapping):
-        return field(default_factory=lambda: types.MappingProxyType(dict(default)), metadata=metadata)
+        return field(default_factory=lambda: dict(default), metadata=metadata)  # plain: crosses to mapper processes
     return field(default=default, metadata=metadata)
 
 
@@ -95,7 +94,7 @@ def _frozen(hint: Any, value: Any) -> Any:
     if get_origin(hint) is tuple:
         return tuple(value)
     if isinstance(value, Mapping):
-        return types.MappingProxyType(dict(value))
+        return dict(value)
     return float(value) if hint is float else value
 
 

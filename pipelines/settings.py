@@ -29,6 +29,9 @@ class Service:
     """The service as a whole."""
 
     base: str = setting("https://tabellion.invalid/fhir", "Base of `fullUrl` in Bundles.", pattern=r"https?://\S+[^/]")
+    production: bool = setting(
+        True, "`false`: a test installation. Only there may a channel accept MSH-11 T (training) or D (debugging)."
+    )
     log_level: str = setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
     drain_seconds: float = setting(30.0, "How long SIGTERM waits for what is under way.", least=0)
 
@@ -178,6 +181,13 @@ def _channels(table: Mapping[str, Any], faults: list[str]) -> Iterator[tuple[str
 
 def _across(settings: Settings) -> Iterator[str]:
     """What no single field can know."""
+    if settings.service.production:
+        for name, channel in settings.channels.items():
+            if set(channel.processing_ids) != {"P"}:
+                yield (
+                    f"[channels.{name}] processing_ids: T and D never enter a production topic, and an empty list would"
+                    " let them in: only P here, or `production = false` in [service] of an installation of their own"
+                )
     places = [("[mllp] listen", settings.mllp.listen, settings.mllp.insecure)]
     places += [
         (f"[channels.{name}] listener", channel.listener, settings.mllp.insecure)

@@ -13,7 +13,7 @@ from adapters.fhir import JsonValue, encode
 from mappings import Change, Element, compose
 from pipelines.ownership import Ownership
 from pipelines.registers import PATIENT, Cell, Key, Registers, cells, fold, patient_of, shown
-from pipelines.stamp import MERGE_RANK, OWNER, Origin, Stamp
+from pipelines.stamp import MERGE_RANK, Origin, Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,8 @@ def _version(
     patient: str | None,
 ) -> Settled:
     change = incoming.change
-    body = encode(compose(change.type, change.id, values))
+    resource = compose((path, slot, value) for (path, slot), value in values.items())
+    body = encode(resource | {"resourceType": change.type, "id": change.id})
     digest = sha256(body).digest()
     if current is None:
         return NewVersion(1, "merged" if incoming.merged else "create", patient, body, digest, registers)
@@ -160,7 +161,6 @@ def _link(patient: str, kind: str) -> Element:
 
 
 __all__ = [
-    "OWNER",
     "Held",
     "Incoming",
     "Known",

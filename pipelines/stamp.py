@@ -43,7 +43,10 @@ def instant(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
     if moment.tzinfo is None:
         return None  # a date or a local time says nothing about order across zones
     whole = int(moment.replace(microsecond=0).timestamp())

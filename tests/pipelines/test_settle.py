@@ -1,0 +1,263 @@
+"""Settle: which word stands, what is never overwritten, and when there is nothing new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from adapters.fhir import decode_trusted
+from mappings import Change, Element
+from pipelines.ownership import ownership
+from pipelines.registers import from_bytes, to_bytes
+from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Unchanged, after, changes, settle
+from pipelines.stamp import NO_TIME, Origin, effective, instant
+
+TABLE = ownership()
+ADT = Origin("ADT", 1000, "adt", 1)
+
+
+def element(path: str, value: Any, slot: str = "", rank: int = 0) -> Element:
+    return Element(path, slot, value, rank)
+
+
+def patient(*elements: Element, id_: str = "p1") -> Change:
+    return Change("Patient", id_, id_, elements)
+
+
+class Store:
+    """One resource after another message, as the writer does it."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], Known] = {}
+        self.bodies: dict[tuple[str, str], dict[str, Any]] = {}
+        self.ops: list[str] = []
+
+    def take(self, origin: Origin, *given: Change, merges: tuple[tuple[str, str], ...] = ()) -> None:
+        for change, retired in changes(given, merges):
+            key = (change.type, change.id)
+            current = self.known.get(key)
+            result = settle(current, Incoming(change, origin, retired), Policy(TABLE))
+            if isinstance(result, NewVersion):
+                body = decode_trusted(result.body)
+                assert isinstance(body, dict)
+                self.bodies[key] = body
+                self.ops.append(result.op)
+            else:
+                self.ops.append("unchanged")
+            known = after(current, result)
+            assert known is not None
+            self.known[key] = replace(known, registers=from_bytes(to_bytes(known.registers)))
+
+    def body(self, type_: str = "Patient", id_: str = "p1") -> dict[str, Any]:
+        return self.bodies[type_, id_]
+
+
+def at(time: int, family: str = "ADT", channel: str = "adt", place: int = 0) -> Origin:
+    return Origin(family, time, channel, place or time)
+
+
+def test_first_word_makes_version_one() -> None:
+    result = settle(None, Incoming(patient(element("birthDate", "1970-01-01")), ADT), Policy(TABLE))
+    assert isinstance(result, NewVersion)
+    assert (result.version, result.op, result.patient) == (1, "create", "p1")
+    assert result.body == b'{"birthDate":"1970-01-01","id":"p1","resourceType":"Patient"}'
+
+
+def test_older_never_overwrites_newer() -> None:
+    store = Store()
+    store.take(at(20), patient(element("birthDate", "1970-01-02")))
+    store.take(at(10), patient(element("birthDate", "1970-01-01"), element("gender", "female")))
+    assert store.body()["birthDate"] == "1970-01-02"
+    assert store.body()["gender"] == "female"
+
+
+def test_what_a_message_does_not_speak_of_stays() -> None:
+    store = Store()
+    store.take(at(10), patient(element("telecom", [{"value": "1"}], "PID-13"), element("gender", "male")))
+    store.take(at(20), patient(element("telecom", [{"value": "2"}], "PID-14")))
+    assert store.body()["gender"] == "male"
+    assert store.body()["telecom"] == [{"value": "1"}, {"value": "2"}]
+
+
+def test_null_removes_its_source_only_and_the_mark_stays() -> None:
+    store = Store()
+    store.take(at(20), patient(element("telecom", None, "PID-13"), element("telecom", [{"value": "2"}], "PID-14")))
+    store.take(at(10), patient(element("telecom", [{"value": "1"}], "PID-13")))
+    assert store.body()["telecom"] == [{"value": "2"}]
+    store.take(at(30), patient(element("telecom", [{"value": "3"}], "PID-13")))
+    assert store.body()["telecom"] == [{"value": "3"}, {"value": "2"}]
+
+
+@pytest.mark.parametrize("adt_first", [True, False])
+def test_a_filler_fills_what_is_absent_and_replaces_nothing(adt_first: bool) -> None:
+    steps = [
+        (at(10), patient(element("gender", "female"), element("maritalStatus", None))),
+        (
+            at(99, "ORU", "lab"),
+            patient(element("gender", "male"), element("maritalStatus", {"text": "M"}), element("birthDate", "1970")),
+        ),
+    ]
+    store = Store()
+    for origin, change in steps if adt_first else steps[::-1]:
+        store.take(origin, change)
+    assert store.body() == {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1970"}
+
+
+@pytest.mark.parametrize("adt_first", [True, False])
+def test_a_filler_never_removes(adt_first: bool) -> None:
+    steps = [(at(10), patient(element("gender", "female"))), (at(99, "ORU", "lab"), patient(element("gender", None)))]
+    store = Store()
+    for origin, change in steps if adt_first else steps[::-1]:
+        store.take(origin, change)
+    assert store.body()["gender"] == "female"
+
+
+def test_the_event_beats_a_later_plain_word_and_a_derived_one_beats_nothing() -> None:
+    store = Store()
+    visit = Change("Encounter", "e1", "p1", (element("status", "cancelled", rank=1),))
+    store.take(at(10), visit)
+    store.take(at(20), replace(visit, elements=(element("status", "in-progress"),)))
+    store.take(at(30), replace(visit, elements=(element("status", "unknown", rank=-1),)))
+    assert store.body("Encounter", "e1")["status"] == "cancelled"
+    store.take(at(40), replace(visit, elements=(element("status", "in-progress", rank=1),)))
+    assert store.body("Encounter", "e1")["status"] == "in-progress"
+
+
+def test_same_content_is_unchanged_but_its_time_counts() -> None:
+    store = Store()
+    store.take(at(10), patient(element("gender", "female")))
+    store.take(at(30), patient(element("gender", "female")))
+    store.take(at(20), patient(element("gender", "male")))
+    assert store.ops == ["create", "unchanged", "unchanged"]
+    assert store.body()["gender"] == "female"
+
+
+def test_the_very_same_message_again_moves_nothing() -> None:
+    first = settle(None, Incoming(patient(element("gender", "female")), ADT), Policy(TABLE))
+    again = settle(after(None, first), Incoming(patient(element("gender", "female")), ADT), Policy(TABLE))
+    assert again == Unchanged(None)
+
+
+def test_decimals_keep_their_precision() -> None:
+    store = Store()
+    value = {"valueQuantity": {"value": Decimal("13.20")}}
+    result = Change("Observation", "o1", "p1", (element("value[x]", value),))
+    store.take(at(10), result)
+    store.take(at(20), replace(result, elements=(element("status", "final"),)))
+    assert store.body("Observation", "o1")["valueQuantity"] == {"value": Decimal("13.20")}
+    assert str(store.body("Observation", "o1")["valueQuantity"]["value"]) == "13.20"
+
+
+def test_a_corrected_value_does_not_keep_the_flag_of_the_old_one() -> None:
+    store = Store()
+    flag = element("interpretation", [{"text": "H"}], "OBX-8")
+    first = (element("value[x]", {"valueInteger": 9}), flag, element("status", "final"))
+    store.take(at(10, "ORU"), Change("Observation", "o1", "p1", first))
+    corrected = (element("value[x]", {"valueInteger": 5}), element("status", "corrected"))
+    store.take(at(20, "ORU"), Change("Observation", "o1", "p1", corrected))
+    expected = {"resourceType": "Observation", "id": "o1", "status": "corrected", "valueInteger": 5}
+    assert store.body("Observation", "o1") == expected
+    # the old message comes again, or late: it changes nothing
+    store.take(at(10, "ORU"), Change("Observation", "o1", "p1", first))
+    assert store.body("Observation", "o1") == expected
+
+
+def test_a_missing_value_and_its_reason_replace_each_other() -> None:
+    store = Store()
+    absent = element("dataAbsentReason", {"text": "not done"})
+    store.take(at(10, "ORU"), Change("Observation", "o1", "p1", (absent,)))
+    store.take(at(20, "ORU"), Change("Observation", "o1", "p1", (element("value[x]", {"valueInteger": 5}),)))
+    assert "dataAbsentReason" not in store.body("Observation", "o1")
+
+
+def test_identifiers_never_shrink_by_absence_and_the_newest_form_of_each_stands() -> None:
+    store = Store()
+    mr, ss = {"system": "a", "value": "1"}, {"system": "b", "value": "2"}
+    store.take(at(10), patient(element("identifier", [mr, ss], "PID-3")))
+    store.take(at(20), patient(element("identifier", [mr | {"use": "old"}], "PID-3")))
+    assert store.body()["identifier"] == [mr | {"use": "old"}, ss]
+    store.take(at(30), patient(element("identifier", None, "PID-3")))
+    assert "identifier" not in store.body()
+    store.take(at(40), patient(element("identifier", [ss], "PID-3")))
+    assert store.body()["identifier"] == [ss]
+
+
+def test_a_corrected_report_keeps_its_other_results() -> None:
+    store = Store()
+    every = [{"reference": f"Observation/{n}"} for n in range(12)]
+    report = Change("DiagnosticReport", "r1", "p1", (element("result", every, "OBX"),))
+    store.take(at(10, "ORU"), report)
+    store.take(at(20, "ORU"), replace(report, elements=(element("result", every[5:6], "OBX"),)))
+    assert store.body("DiagnosticReport", "r1")["result"] == every
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_merge_retires_for_good_and_links_both(order: tuple[int, ...]) -> None:
+    steps: list[tuple[Origin, tuple[Change, ...], tuple[tuple[str, str], ...]]] = [
+        (at(10), (patient(element("active", True), element("gender", "female"), id_="old"),), ()),
+        (at(20), (patient(element("gender", "female"), id_="new"),), (("old", "new"),)),
+        (at(30), (patient(element("active", True, rank=1), element("birthDate", "1970"), id_="old"),), ()),
+    ]
+    store = Store()
+    for number in order:
+        origin, given, merges = steps[number]
+        store.take(origin, *given, merges=merges)
+    old, new = store.body(id_="old"), store.body(id_="new")
+    assert old["active"] is False
+    assert old["birthDate"] == "1970"
+    assert old["link"] == [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]
+    assert new["link"] == [{"other": {"reference": "Patient/old"}, "type": "replaces"}]
+    assert "active" not in new
+    assert "merged" in store.ops
+
+
+def test_a_merge_into_itself_says_nothing() -> None:
+    assert changes((), (("a", "a"),)) == []
+
+
+def test_a_waiting_patient_is_held() -> None:
+    incoming = Incoming(patient(element("gender", "male")), ADT)
+    assert settle(None, incoming, Policy(TABLE, wait=True)) == Held()
+
+
+def test_a_resource_of_one_message_is_replaced_whole() -> None:
+    header = Change("MessageHeader", "m1", None, (element("eventUri", "urn:a"), element("reason", {"text": "x"})))
+    store = Store()
+    store.take(at(10), header)
+    store.take(at(10), replace(header, elements=(element("eventUri", "urn:b"),)))
+    assert store.body("MessageHeader", "m1") == {"resourceType": "MessageHeader", "id": "m1", "eventUri": "urn:b"}
+    assert store.known["MessageHeader", "m1"].registers == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"),
+    [
+        (None, None),
+        ("1970-01-01T00:00:01Z", 1_000_000),
+        ("1970-01-01T00:00:00.123456Z", 123_456),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1969-12-31T23:59:59.5Z", -500_000),
+        ("2026-03-02", None),
+        ("2026-03-02T10:00:00", None),
+        ("soon", None),
+    ],
+)
+def test_instants(text: str | None, micros: int | None) -> None:
+    assert instant(text) == micros
+
+
+@pytest.mark.parametrize(
+    ("said", "clock", "expected"),
+    [
+        (None, None, (NO_TIME, None)),
+        (None, 7, (7, 7)),
+        (5, None, (5, 5)),
+        (5, 7, (5, 7)),
+        (9, 7, (9, 9)),
+    ],
+)
+def test_effective_time(said: int | None, clock: int | None, expected: tuple[int, int | None]) -> None:
+    assert effective(said, clock) == expected
