@@ -30,4 +30,18 @@ class Place(Protocol):
 
 Predicate = Callable[[Place], bool]
 
-PREDICATES: Mapping[str, Predicate] = {}
+
+def result_restated(at: Place) -> bool:
+    """OBX-11, OBX-5: this OBX says the whole result again; D U V W without a value say only a new status."""
+    return bool(at.text("OBX-5")) or at.text("OBX-11") not in ("D", "U", "V", "W")
+
+
+def obr_speaks_of_specimen(at: Place) -> bool:
+    """OBR[Specimen]: the guide makes a Specimen of every OBR; one of these fields must say that there was one."""
+    return any(at.text(path) for path in ("OBR-9", "OBR-10", "OBR-14", "OBR-15", "OBR-39"))
+
+
+PREDICATES: Mapping[str, Predicate] = {
+    "result-restated": result_restated,
+    "obr-speaks-of-specimen": obr_speaks_of_specimen,
+}

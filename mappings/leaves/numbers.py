@@ -18,6 +18,7 @@ _MEASURED = re.compile(rf"\s*(<=|>=|<|>|≤|≥|=)?\s*({_NUMBER})\s*", re.ASCII)
 _BOTH = re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|to|\.\.)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
 _BOUND = re.compile(rf"\s*[\[(]?\s*(<=|>=|<|>|≤|≥)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
 _COMPARATORS = {"<": "<", "<=": "<=", "≤": "<=", ">": ">", ">=": ">=", "≥": ">="}
+_PLAIN = re.compile(_NUMBER, re.ASCII)
 _DIGITS = 18
 """FHIR asks for 18 significant digits (datatypes.html#decimal)."""
 
@@ -56,6 +57,38 @@ def sn_comparator(text: str, context: LeafContext) -> str | None:
     return _COMPARATORS[found]
 
 
+def sn_value(texts: Sequence[str], context: LeafContext) -> Decimal:
+    """SN.1, SN.2 -> Quantity.value, where SN.1 is a comparator of FHIR, `=` or absent."""
+    if texts[0].strip() not in ("", "=") and texts[0].strip() not in _COMPARATORS:
+        raise Invalid("has a comparator that FHIR has not")
+    return _number(texts[1])
+
+
+def sn_plain(texts: Sequence[str], context: LeafContext) -> Decimal:
+    """SN.1, SN.2 -> a bound of a Range, where SN.1 is `=` or absent: a Range takes no comparator."""
+    if texts[0].strip() not in ("", "="):
+        raise Invalid("has a comparator that a range can't hold")
+    return _number(texts[1])
+
+
+def sn_bound(texts: Sequence[str], context: LeafContext) -> Decimal:
+    """SN.3, SN.4 -> the second number; the separator is what makes it a Range or a Ratio."""
+    return _number(texts[1])
+
+
+def _number(text: str) -> Decimal:
+    """A number and nothing else."""
+    found = text.strip()
+    if not _PLAIN.fullmatch(found):
+        raise Invalid("is not a number")
+    return _decimal(found)
+
+
+def number(text: str, context: LeafContext) -> Decimal:
+    """NM where no comparator can stand (NR, CQ.1)."""
+    return _number(text)
+
+
 def _quantity(number: str, unit: Sequence[str]) -> dict[str, object] | None:
     """A SimpleQuantity of a bound, with the unit that OBX-6 gives for the result."""
     value = _decimal(number)
@@ -86,6 +119,10 @@ def range_high(texts: Sequence[str], context: LeafContext) -> object:
 LEAVES = {
     "nm-value": Leaf(nm_value, produces=("decimal",)),
     "nm-comparator": Leaf(nm_comparator, produces=("code",)),
+    "nm-number": Leaf(number, produces=("decimal",)),
+    "sn-value": Leaf(sn_value, arity=2, produces=("decimal",)),
+    "sn-plain": Leaf(sn_plain, arity=2, produces=("decimal",)),
+    "sn-bound": Leaf(sn_bound, arity=2, produces=("decimal",)),
     "sn-comparator": Leaf(sn_comparator, produces=("code",)),
     "range-low": Leaf(range_low, arity=3, produces=("Quantity",)),
     "range-high": Leaf(range_high, arity=3, produces=("Quantity",)),

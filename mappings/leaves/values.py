@@ -36,6 +36,13 @@ def words(texts: Sequence[str], context: LeafContext) -> str | None:
     return " ".join(text.strip() for text in texts if text.strip()) or None
 
 
+def measured_text(texts: Sequence[str], context: LeafContext) -> str | None:
+    """OBX-5.1 to .4, OBX-6.1, OBX-6.2 -> the value as text with its unit, where it is no number of FHIR."""
+    value = " ".join(text.strip() for text in texts[:4] if text.strip())
+    unit = unit_text(texts[4:], context)
+    return f"{value} {unit}" if value and unit else value or None
+
+
 def hyphened(texts: Sequence[str], context: LeafContext) -> str | None:
     """VR (the guide's OBX-5.1+"-"+OBX-5.2)."""
     return "-".join(text.strip() for text in texts if text.strip()) or None
@@ -129,6 +136,7 @@ def unit_system(text: str, context: LeafContext) -> str | None:
 LEAVES = {
     "lines": Leaf(lines, arity=0, produces=("string", "markdown"), all=True),
     "words": Leaf(words, arity=0, produces=("string", "markdown")),
+    "measured-text": Leaf(measured_text, arity=6, produces=("string",)),
     "hyphened": Leaf(hyphened, arity=0, produces=("string",)),
     "media-type": Leaf(media_type, arity=2, produces=("code",)),
     "attachment-data": Leaf(attachment_data, arity=2, produces=("base64Binary",)),
