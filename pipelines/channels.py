@@ -37,14 +37,19 @@ class Channel:
     receiving_application: tuple[str, ...] = setting((), "MSH-5.1 of messages of this channel; empty = any.")
     receiving_facility: tuple[str, ...] = setting((), "MSH-6.1 of messages of this channel; empty = any.")
     message_types: tuple[str, ...] = setting(
-        (), "MSH-9 accepted, as `ADT` or `ADT^A01`; empty = all but acknowledgements.", pattern=r"[A-Z0-9]+(\^[A-Z0-9]+)?"
+        (),
+        "MSH-9 accepted, as `ADT` or `ADT^A01`; empty = all but acknowledgements.",
+        pattern=r"[A-Z0-9]+(\^[A-Z0-9]+)?",
     )
     versions: tuple[str, ...] = setting((), "MSH-12.1 accepted, e.g. `2.5.1`; empty = all.", pattern=r"\d(\.\d){0,2}")
     processing_ids: tuple[str, ...] = setting(
-        ("P",), "MSH-11.1 accepted: production (P), training (T), debugging (D). Others than P need `service.production = false`.",
+        ("P",),
+        "MSH-11.1 accepted: P(roduction), T(raining), D(ebugging); T and D need `production = false` in [service].",
         choices=("P", "T", "D"),
     )  # fmt: skip
-    zone: str = setting("", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none.")
+    zone: str = setting(
+        "", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none."
+    )
     default_authority: str = setting("", "Assigning authority of identifiers without one (CX.4); empty = MSH-4.")
     identifier_order: tuple[str, ...] = setting(
         ("MR", "PI", "PT", "MRN"), "CX.5 types by which a patient is known, first choice first."
@@ -63,7 +68,9 @@ class Channel:
     )  # fmt: skip
     hold_limit: int = setting(10_000, "Messages of the channel that may wait at a time; more of them pass.", least=0)
     retention_days: int = setting(0, "Days that received bytes are kept; 0 = for ever. Others: not yet.", least=0)
-    error_retention_days: int = setting(0, "Days that dead letters are kept; 0 = until solved. Others: not yet.", least=0)
+    error_retention_days: int = setting(
+        0, "Days that dead letters are kept; 0 = until solved. Others: not yet.", least=0
+    )
     dedupe_days: float = setting(7.0, "Days over which a message sent again is kept only once.", least=0)
 
     def faults(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The mapper: bytes of a message → bytes of its `Mapped`, or why not. Pure; run inline or in processes (`pipelines.pool`).
+"""The mapper: bytes of a message → its `Mapped`, or why not. Pure; run inline or in processes (`pipelines.pool`).
 
 This is the one boundary where any exception becomes a dead letter: whatever a message does to the reader or the maps,
 it costs that message and no other. A failure's text names classes, places and our own lines, never a value.
@@ -18,7 +18,7 @@ import msgspec
 
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read
 from adapters.hl7v2.mllp import HeaderUnusable, peek
-from mappings import EffectiveMap, Mapped, MapSettings, MappingError, load
+from mappings import EffectiveMap, Mapped, MappingError, MapSettings, load
 from pipelines import journey
 from pipelines.channels import Channel
 from pipelines.errors import CheckFailed, MapperFailed
@@ -55,6 +55,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (LimitError, "limit"),
     (Hl7Error, "structure"),
     (CheckFailed, "invalid"),
+    (MapperFailed, "channel"),
     (MappingError, "mapping"),
 )
 
@@ -121,7 +122,7 @@ def failure(error: Exception) -> Failure:
     """The dead letter of an exception. Only our own errors' texts are known to hold no values."""
     cause = next((name for kind, name in _CAUSES if isinstance(error, kind)), "error")
     place = getattr(error, "place", "")
-    if cause != "error" or isinstance(error, MapperFailed):
+    if cause != "error":
         return Failure(cause, place if isinstance(place, str) else "", str(error))
     frame = traceback.extract_tb(error.__traceback__)[-1]
     path = Path(frame.filename)
@@ -140,4 +141,3 @@ def patients_of(mapped: Mapped) -> tuple[str, ...]:
     found |= dict.fromkeys(change.id for change in mapped.changes if change.type == "Patient")
     found |= dict.fromkeys(patient for merge in mapped.merges for patient in merge)
     return tuple(found)
-

@@ -35,13 +35,13 @@ _NULL = b"null"
 
 
 class Cell(NamedTuple):
-    """`value`: JSON bytes, `null` = removed. `born`, `index`: for a member of a set, the oldest message that had it
+    """`value`: JSON bytes, `null` = removed. `born`, `spot`: for a member of a set, the oldest message that had it
     and its place there: the order in which a set shows."""
 
     value: bytes
     stamp: Stamp
     born: Stamp | None = None
-    index: int = 0
+    spot: int = 0
 
 
 Registers = dict[Key, Cell]
@@ -117,15 +117,15 @@ def fold(known: Registers, new: Iterable[tuple[Key, Cell]]) -> tuple[Registers, 
             moved = differs = True
             continue
         winner = cell if cell.stamp >= before.stamp else before
-        born, index = winner.born, winner.index
+        born, spot = winner.born, winner.spot
         if cell.born is not None and before.born is not None:
-            born, index = min((before.born, before.index), (cell.born, cell.index), key=_age)
-        winner = Cell(winner.value, winner.stamp, born, index)
+            born, spot = min((before.born, before.spot), (cell.born, cell.spot), key=_age)
+        winner = Cell(winner.value, winner.stamp, born, spot)
         if winner != before:
             after[key] = winner
             moved = True
             # a mark that moved may hide more; a value that stays the same may only have come out from under one
-            differs = differs or winner.value != before.value or key[1] == ALL_SLOTS or (born, index) != before[2:]
+            differs = differs or winner.value != before.value or key[1] == ALL_SLOTS or (born, spot) != before[2:]
             differs = differs or winner.value == _NULL or (key[0], ALL_SLOTS, "") in after or bool(key[2])
     return after, moved, differs
 
@@ -151,7 +151,7 @@ def shown(registers: Registers) -> dict[tuple[str, str], JsonValue]:
             continue
         removal = registers.get((path, slot, ""))
         if removal is None or removal.stamp < cell.stamp:
-            sets.setdefault((path, slot), []).append((_age((cell.born, cell.index)), member, cell.value))
+            sets.setdefault((path, slot), []).append((_age((cell.born, cell.spot)), member, cell.value))
     for key, members in sets.items():
         found[key] = [_VALUE.decode(value) for _, _, value in sorted(members)]
     return found
@@ -195,7 +195,7 @@ def to_bytes(registers: Registers) -> bytes:
             msgspec.Raw(cell.value),
             stamps.setdefault(cell.stamp, len(stamps)),
             -1 if cell.born is None else stamps.setdefault(cell.born, len(stamps)),
-            cell.index,
+            cell.spot,
         )
         for key, cell in registers.items()
     ]

@@ -30,7 +30,9 @@ def setting(
 
 def default_of(one: Field[Any]) -> Any:
     """A field's default as a TOML value (tuples as lists)."""
-    value = one.default if one.default is not MISSING else one.default_factory()  # type: ignore[misc]
+    value = one.default
+    if value is MISSING and one.default_factory is not MISSING:
+        value = one.default_factory()
     return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
 
 

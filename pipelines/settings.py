@@ -40,7 +40,9 @@ class Service:
 class Mllp:
     """HL7 v2 over TCP."""
 
-    listen: str = setting("127.0.0.1:2575", "HOST:PORT of the listener of channels that name none; port 0 = a free one.")
+    listen: str = setting(
+        "127.0.0.1:2575", "HOST:PORT of the listener of channels that name none; port 0 = a free one."
+    )
     insecure: bool = setting(False, "Allow listeners on other addresses than loopback: without TLS, so say it.")
     max_message_bytes: int = setting(64 * _MIB, "Longer messages are refused.", least=1024)
     window_bytes: int = setting(16 * _MIB, "Bytes under way per connection before reading pauses.", least=1024)

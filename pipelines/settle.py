@@ -94,7 +94,7 @@ def _written(change: Change, origin: Origin, table: Ownership) -> Iterator[tuple
 
 def _whole(current: Known | None, change: Change) -> Settled:
     """A resource of one message only: what the message says now is all of it."""
-    body = {(element.path, element.slot): element.value for element in change.elements if element.value is not None}
+    body: dict[tuple[str, str], JsonValue] = {(each.path, each.slot): each.value for each in change.elements}
     incoming = Incoming(change, Origin("", 0, "", 0))
     return _version(current, incoming, {}, body, change.patient)
 

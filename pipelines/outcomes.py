@@ -1,0 +1,38 @@
+"""What is written beside an outcome: small JSON for `messages show`.
+
+No values of messages: paths, codes and counts only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mappings import Mapped
+from pipelines.ports import Entry
+
+_ISSUES = 100  # of one message; the whole list comes from mapping it again
+
+
+def message_detail(entry: Entry, mapped: Mapped) -> bytes:
+    """Counts of leaves, residue and issues of a message; `changed`: its control id came before with other bytes."""
+    detail: dict[str, Any] = {
+        "leaves": dict(zip(("mapped", "kept", "excused", "residue"), mapped.leaves, strict=True)),
+        "status": mapped.status,
+        "issues": [[each.severity, each.code, each.path, each.text] for each in mapped.issues[:_ISSUES]],
+        "more_issues": max(0, len(mapped.issues) - _ISSUES),
+    }
+    if entry.changed:
+        detail["changed"] = True
+    return canonical(detail)
+
+
+def action_detail(tally: Mapping[str, int]) -> bytes:
+    """What an action did."""
+    return canonical(dict(tally))
+
+
+def canonical(value: object) -> bytes:
+    """Our own small JSON."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,88 @@
+"""Replay: earlier entries mapped again with the maps of now, and settled at their own places and times.
+
+What an operator does is not deterministic, so it enters through the journal: a replay is an entry of its own, and the
+writer does it in its turn. Old never overwrites new, for the stamps of a replayed message are those it always had.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Protocol
+
+from mappings import Mapped
+from pipelines.envelope import Envelope
+from pipelines.mapper import Failure, Result
+from pipelines.outcomes import canonical
+from pipelines.ports import Entry, State
+
+OPERATOR = "@operator"  # the channel of actions; no configured channel can have this name
+_RELEASED = 64  # held entries per look
+
+
+class JournalReader(Protocol):
+    """The part of the journal that the writer uses."""
+
+    def read(self, after: int, limit: int = 256) -> list[Entry]:
+        """Entries with seq > `after`, in order."""
+
+    def get(self, seq: int) -> Entry | None:
+        """One entry."""
+
+
+class Settler(Protocol):
+    """The part of the writer that a replay uses. Each call of the last two is a batch of its own."""
+
+    def map_now(self, entry: Entry) -> Result:
+        """Map an entry out of turn."""
+
+    def settle_again(self, entry: Entry, result: Mapped, *, solved: bool, freed: bool) -> None:
+        """Settle it at its own place."""
+
+    def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
+        """It failed once more."""
+
+
+def action(entries: Iterable[int]) -> Envelope:
+    """The journal entry that orders a replay."""
+    body = canonical({"action": "replay", "entries": sorted(set(entries))})
+    return Envelope(channel=OPERATOR, format="action", body=body, kind="action")
+
+
+def targets(body: bytes) -> tuple[int, ...]:
+    """The entries that an action asks to replay, oldest first."""
+    asked = json.loads(body)
+    return tuple(asked["entries"]) if asked.get("action") == "replay" else ()
+
+
+def act(settler: Settler, state: State, journal: JournalReader, body: bytes) -> dict[str, int]:
+    """Do what an action says, then let go what waited for it; the tally.
+
+    Done twice it does nothing more: a crash between two of its batches repeats the action.
+    """
+    tally = {"replayed": 0, "failed": 0, "missing": 0, "freed": 0}
+    for seq in targets(body):
+        tally[_again(settler, state, journal, seq)] += 1
+    freed = -1
+    while freed != tally["freed"]:  # letting one go may let the next go
+        freed = tally["freed"]
+        for seq in state.releasable(_RELEASED):
+            tally["freed"] += _again(settler, state, journal, seq) != "missing"
+    return tally
+
+
+def _again(settler: Settler, state: State, journal: JournalReader, seq: int) -> str:
+    """One entry once more; a word for the tally."""
+    before = state.outcome(seq)
+    letter = state.dead_letter(seq)
+    entry = letter.entry if letter is not None else journal.get(seq)
+    if before is None or entry is None or entry.kind != "message":
+        return "missing"
+    freed = before.status == "held"
+    result = settler.map_now(entry)
+    if not isinstance(result, Failure):
+        settler.settle_again(entry, result, solved=letter is not None, freed=freed)
+        return "replayed"
+    if freed or letter is not None:  # else: what it said stays said, there is nothing to take back
+        settler.fail_again(entry, result, freed=freed)
+    return "failed"

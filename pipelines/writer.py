@@ -1,0 +1,332 @@
+"""The writer: the ordered half of the journey, one per journal (architecture: "one writer per journal partition").
+
+It reads the journal behind State's cursor, has the entries mapped, takes the results in journal order, settles them
+and commits batches. After a crash it does the same: there is no other recovery. What it writes is a function of the
+journal: neither the number of mappers nor where batches are cut shows in the records and their order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from mappings import EffectiveMap, Mapped
+from pipelines import journey, replay
+from pipelines.channels import Channel
+from pipelines.draft import Draft, Memory
+from pipelines.errors import BlobMissing
+from pipelines.mapper import Failure, Mapper, Result, config_of, patients_of
+from pipelines.outcomes import action_detail, message_detail
+from pipelines.ownership import ownership
+from pipelines.pool import Inline, Mappers
+from pipelines.ports import Blobs, Committed, DeadLetter, Entry, Hold, Merge, Outcome, State
+from pipelines.replay import JournalReader
+from pipelines.search import search_key, terms
+from pipelines.settings import Pipeline, Settings
+from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged, changes
+from pipelines.stamp import Origin, effective, instant
+from pipelines.writermetrics import WriterMetrics
+
+_READ = 64  # entries per look into the journal: each may hold 1 MiB
+_BATCH_BYTES = 32 << 20
+
+
+class Writer:
+    """Settles what the journal holds. Used from one thread; after an exception it is done, and a new one goes on."""
+
+    def __init__(
+        self,
+        state: State,
+        journal: JournalReader,
+        blobs: Blobs,
+        mappers: Mappers,
+        *,
+        channels: Mapping[str, Channel],
+        pipeline: Pipeline,
+        effective_map: Callable[[str], EffectiveMap],
+        key: bytes,
+        metrics: WriterMetrics | None = None,
+        committed: Callable[[Committed], None] = lambda _: None,
+    ) -> None:
+        self._state = state
+        self._journal = journal
+        self._blobs = blobs
+        self._mappers = mappers
+        self._channels = channels
+        self._pipeline = pipeline
+        self._effective_map = effective_map
+        self._key = key
+        self.metrics = metrics or WriterMetrics()
+        self._committed = committed
+        self._cursor = self._read_to = state.cursor()
+        self._pending: deque[Entry] = deque()  # on their way through the mappers
+        self._failed: dict[int, Failure] = {}  # those that never got there
+        self._pending_size = 0
+        self._more = True  # the journal may hold entries we haven't read
+        self._memory = Memory(state)
+        self._draft = Draft(self._memory)
+        self._begun = 0.0
+        self._clocks: dict[str, int | None] = {}
+        self._maps: set[str] = set()
+        self._asides = 0
+        self._ownership = ownership()
+        self.released = 0
+
+    # -- the loop ----------------------------------------------------------------------------------------------
+
+    def step(self, timeout: float = 0.25) -> bool:
+        """Do the next thing there is to do; False: nothing is left to do, and all of it is committed."""
+        self._fill()
+        if not self._pending:
+            self.commit()
+            return False
+        entry = self._pending[0]
+        result = self._result(entry, timeout) if entry.kind == "message" else None
+        if result is None and entry.kind == "message":
+            self.commit()  # the mappers are behind: what is done needn't wait for them
+            return True
+        self._pending_size -= self._pending.popleft().size
+        if self._draft.empty:
+            self._begun = time.monotonic()
+        if result is None:
+            self._act(entry)
+        else:
+            self._message(entry, result)
+        self._cursor = entry.seq
+        if self._full():
+            self.commit()
+        return True
+
+    def _result(self, entry: Entry, timeout: float) -> Result | None:
+        """What the mappers made of it, waiting no longer than an open batch may stay open."""
+        if entry.seq in self._failed:
+            return self._failed.pop(entry.seq)
+        if not self._draft.empty:
+            timeout = min(timeout, self._begun + self._pipeline.batch_ms / 1000 - time.monotonic())
+        return self._mappers.result(entry.seq, max(0.0, timeout))
+
+    def _act(self, action: Entry) -> None:
+        """An operator's action in its turn."""
+        self.commit()
+        tally = replay.act(self, self._state, self._journal, self._body(action))
+        self._clocks.clear()
+        self._done(Outcome(action, "action", detail=action_detail(tally)))
+
+    def drain(self) -> int:
+        """Settle all that the journal holds now; how many entries that were."""
+        before = self._cursor
+        while self.poll():
+            pass
+        return self._cursor - before
+
+    def poll(self) -> bool:
+        """As `step`, after a new look into the journal."""
+        self._more = True
+        return self.step()
+
+    def look(self) -> None:
+        """There may be new entries: the next step reads the journal again."""
+        self._more = True
+
+    def _full(self) -> bool:
+        draft, pipeline = self._draft, self._pipeline
+        return (
+            draft.records >= pipeline.batch_records
+            or len(draft.outcomes) >= 4 * pipeline.batch_records
+            or draft.size >= _BATCH_BYTES
+            or time.monotonic() - self._begun >= pipeline.batch_ms / 1000
+        )
+
+    def _fill(self) -> None:
+        """Hand entries to the mappers, up to the window."""
+        pipeline = self._pipeline
+        while self._more and len(self._pending) <= pipeline.window_messages - pipeline.window_messages // 4:
+            if self._pending and self._pending_size >= pipeline.window_bytes:
+                return
+            room = max(1, pipeline.window_messages - len(self._pending))
+            entries = self._journal.read(self._read_to, min(_READ, room))
+            self._more = bool(entries)
+            for entry in entries:
+                self._submit(entry)
+                self._read_to = entry.seq
+
+    def _submit(self, entry: Entry) -> None:
+        if entry.kind == "message":
+            try:
+                self._mappers.submit(entry.seq, entry.channel, self._body(entry))
+            except BlobMissing as error:
+                self._failed[entry.seq] = _gone(error)
+        self._pending.append(entry)
+        self._pending_size += entry.size
+
+    def _body(self, entry: Entry) -> bytes:
+        if entry.body is not None:
+            return entry.body
+        if not entry.blob:
+            raise BlobMissing("the message's bytes were erased")
+        return self._blobs.read(entry.sha256)
+
+    def commit(self) -> None:
+        """Make durable what is settled so far."""
+        if self._draft.empty:
+            return
+        begun = time.monotonic()
+        done = journey.commit(self._state, self._draft.batch(self._cursor))
+        self.released = journey.release(done)
+        self.metrics.committed(done.count, time.monotonic() - begun)
+        self._memory.trim()
+        self._draft = Draft(self._memory)
+        self._committed(done)
+
+    # -- one message -------------------------------------------------------------------------------------------
+
+    def _message(self, entry: Entry, result: Result) -> None:
+        """A message in its turn."""
+        if self._repeated(entry):
+            outcome = Outcome(entry, "unchanged", clock=self._clock(entry.channel), detail=b'{"repeated":true}')
+            self._done(outcome)
+            return
+        clock = self._clock(entry.channel)
+        if isinstance(result, Failure):
+            self._fail(entry, result, clock)
+            return
+        when, clock = effective(instant(result.event_time), clock)
+        self._clocks[entry.channel] = clock
+        wait = self._waits(self._channels[entry.channel], patients_of(result))
+        self._settle(entry, result, when, clock, wait=wait)
+
+    def _settle(self, entry: Entry, mapped: Mapped, when: int, clock: int | None, *, wait: bool) -> None:
+        """Fold every resource of a message into what is known, or hold the message."""
+        origin = Origin(mapped.family, when, entry.channel, entry.seq)
+        policy = Policy(self._ownership, wait)
+        said = [Incoming(change, origin, retired) for change, retired in changes(mapped.changes, mapped.merges)]
+        known = self._draft.known([(each.change.type, each.change.id) for each in said])
+        before = [known.get((each.change.type, each.change.id)) for each in said]
+        results = [journey.settle(*pair, policy) for pair in zip(before, said, strict=True)]
+        status = "held" if any(isinstance(result, Held) for result in results) else "settled"
+        if status == "held":
+            self._draft.holds.append(Hold(entry.seq, patients_of(mapped)))
+        else:
+            for incoming, current, result in zip(said, before, results, strict=True):
+                self._store(entry, incoming, current, result)
+            self._draft.merges += [Merge(old, new, entry.seq) for old, new in mapped.merges if old != new]
+            self._keep_map(entry.channel, mapped.map_hash)
+        unchanged = sum(isinstance(result, Unchanged) for result in results)
+        self._done(self._outcome(entry, status, mapped, when, clock, unchanged))
+
+    def _store(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled) -> None:
+        group = self._ownership.group(incoming.change.type, self._channels[entry.channel].topics)
+        self._draft.add(entry, incoming, known, result, group)
+        if isinstance(result, NewVersion):
+            self.metrics.record(group)
+
+    def _outcome(
+        self, entry: Entry, status: str, mapped: Mapped, when: int, clock: int | None, unchanged: int
+    ) -> Outcome:
+        return Outcome(
+            entry,
+            status,
+            type=mapped.type,
+            event_time=when if mapped.event_time is not None else None,
+            clock=clock,
+            map_hash=mapped.map_hash,
+            unchanged=unchanged,
+            detail=message_detail(entry, mapped),
+            terms=terms(self._key, mapped.changes),
+        )
+
+    def _fail(self, entry: Entry, failure: Failure, clock: int | None) -> None:
+        letter = DeadLetter(entry.seq, failure.cause, failure.place, failure.text, failure.patients)
+        self._draft.letters.append(letter)
+        self.metrics.dead_letter(failure.cause)
+        self._done(Outcome(entry, "dead", clock=clock))
+
+    def _done(self, outcome: Outcome) -> None:
+        self._draft.done(outcome)
+        self.metrics.entry(outcome)
+
+    def _repeated(self, entry: Entry) -> bool:
+        """Kept twice (its dedupe window was over): takes effect once."""
+        if not entry.control_id:
+            return False
+        if self._draft.holds_copy(entry):
+            return True
+        seen = self._state.seen(entry.channel, entry.control_id)
+        return any(each.sha256 == entry.sha256 and each.seq < entry.seq and each.status != "dead" for each in seen)
+
+    def _waits(self, channel: Channel, patients: tuple[str, ...]) -> bool:
+        """Whether a message has to wait for a failed one of the same patients. Beyond the limit it passes: settle
+        needs no order, and a queue that nobody looks after must not grow for ever."""
+        if channel.error_policy != "wait":
+            return False
+        if not self._draft.marks.intersection(patients) and not self._state.marked(patients):
+            return False
+        return len(self._state.held(channel.hold_limit)) + len(self._draft.holds) < channel.hold_limit
+
+    def _clock(self, channel: str) -> int | None:
+        if channel not in self._clocks:
+            self._clocks[channel] = self._state.clock(channel, self._cursor + 1)
+        return self._clocks[channel]
+
+    def _keep_map(self, channel: str, map_hash: str) -> None:
+        """The effective map beside the records it made, so that they can be explained later."""
+        if map_hash in self._maps:
+            return
+        self._maps.add(map_hash)
+        if self._state.map(map_hash) is None:
+            made = self._effective_map(channel)
+            if made.hash == map_hash:
+                self._draft.maps.append((map_hash, made.content))
+
+    # -- for replay --------------------------------------------------------------------------------------------
+
+    def map_now(self, entry: Entry) -> Result:
+        """Map an entry out of turn."""
+        self._asides += 1
+        ticket = -self._asides
+        try:
+            self._mappers.submit(ticket, entry.channel, self._body(entry))
+        except BlobMissing as error:
+            return _gone(error)
+        while (result := self._mappers.result(ticket, 1.0)) is None:
+            pass  # ends: the mappers answer every message within its time limit
+        return result
+
+    def settle_again(self, entry: Entry, result: Mapped, *, solved: bool, freed: bool) -> None:
+        """Settle an earlier entry at its own place and time, in a batch of its own."""
+        if solved:
+            self._draft.solved.append(entry.seq)
+        if freed:
+            self._draft.freed.append(entry.seq)
+        clock = self._state.clock(entry.channel, entry.seq)
+        self._settle(entry, result, *effective(instant(result.event_time), clock), wait=False)
+        self.commit()
+
+    def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
+        """It failed once more."""
+        if freed:
+            self._draft.freed.append(entry.seq)
+        self._fail(entry, failure, self._state.clock(entry.channel, entry.seq))
+        self.commit()
+
+
+def _gone(error: BlobMissing) -> Failure:
+    return Failure("gone", "", str(error))
+
+
+def settle_all(state: State, journal: JournalReader, blobs: Blobs, settings: Settings, namespace: UUID) -> int:
+    """Settle everything behind the cursor, inline; how many entries that were (restore, and commands without serve)."""
+    mapper = Mapper(config_of(settings, namespace))
+    writer = Writer(
+        state,
+        journal,
+        blobs,
+        Inline(mapper),
+        channels=settings.channels,
+        pipeline=settings.pipeline,
+        effective_map=mapper.effective,
+        key=search_key(namespace),
+    )
+    return writer.drain()
