@@ -202,14 +202,14 @@ class SqliteJournal:
         return batch, False
 
     def _keep(self, batch: list[_Waiting]) -> list[tuple[Done, Kept | Unavailable]]:
-        """One transaction, or `Unavailable` for every waiter of it."""
+        """One transaction, or `Unavailable` for every waiter of it: a sender must never be left without answer."""
         try:
             self._guard()
             kept = self._transaction(batch)
         except Unavailable as error:
             self._failure = str(error)
             return [(waiting.done, error) for waiting in batch]
-        except DISK_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 (this thread's one boundary)
             # After a failed write or fsync the kernel may forget the dirty pages and call the next fsync good:
             # only a full disk is safe to go on from. Anything else needs a restart, which reads what is there.
             self._broken = self._broken or not isinstance(error, apsw.FullError | apsw.BusyError)

@@ -95,6 +95,12 @@ class _File(apsw.VFSFile):
         if path is not None:
             self._image = disk.images.setdefault(path, self._image)
 
+    def xLock(self, level: int) -> None:  # noqa: N802
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:  # a reader that closes last may not lock its file: SQLite lets that pass,
+            raise apsw.BusyError("read-only") from error  # apsw would raise it out of close()
+
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         super().xWrite(data, offset)
         self._image.pending.append((offset, bytes(data)))

@@ -11,6 +11,7 @@ from pipelines.blobs import FileBlobs
 from pipelines.datafolder import DataFolder, init_folder, open_folder
 from pipelines.journal import JournalSettings, SqliteJournal
 from pipelines.ports import Blobs, Journal, State, Topics
+from pipelines.state import SqliteState
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
 @pytest.fixture(params=["sqlite"])
 def open_state(request: pytest.FixtureRequest, folder: DataFolder) -> Iterator[Callable[[], State]]:
     """Opens the same state again and again."""
-    made = []
+    made: list[SqliteState] = []
 
     def opened() -> State:
         for state in made:
