@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from mappings.leaves.base import Invalid, Leaf, LeafContext
+from adapters.fhir import JsonValue
+from mappings.leaves.base import Invalid, Leaf, LeafContext, LeafResult
 
 __all__ = ["LEAVES"]
 
@@ -89,16 +90,16 @@ def number(text: str, context: LeafContext) -> Decimal:
     return _number(text)
 
 
-def _quantity(number: str, unit: Sequence[str]) -> dict[str, object] | None:
+def _quantity(number: str, unit: Sequence[str]) -> LeafResult:
     """A SimpleQuantity of a bound, with the unit that OBX-6 gives for the result."""
     value = _decimal(number)
-    found: dict[str, object] = {"value": value}
+    found: dict[str, JsonValue] = {"value": value}
     if unit[1] or unit[0]:
         found["unit"] = unit[1] or unit[0]
     return found
 
 
-def range_low(texts: Sequence[str], context: LeafContext) -> object:
+def range_low(texts: Sequence[str], context: LeafContext) -> LeafResult:
     """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.low, where the text is `a-b`, `>a` or `>=a` and nothing else."""
     both = _BOTH.fullmatch(texts[0])
     if both is not None:
@@ -107,7 +108,7 @@ def range_low(texts: Sequence[str], context: LeafContext) -> object:
     return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in (">", ">=", "≥") else None
 
 
-def range_high(texts: Sequence[str], context: LeafContext) -> object:
+def range_high(texts: Sequence[str], context: LeafContext) -> LeafResult:
     """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.high, where the text is `a-b`, `<b` or `<=b` and nothing else."""
     both = _BOTH.fullmatch(texts[0])
     if both is not None:
