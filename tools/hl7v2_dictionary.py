@@ -24,11 +24,36 @@ from typing import Any
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
 TARGET = Path(__file__).resolve().parent.parent / "adapters" / "hl7v2" / "dictionary.bin"
 
-# hl7apy writes some names in ways that the standard does not, or that one version alone has: a map addresses a group
-# by its path, so the same group has the same path in all versions.
-GROUP_NAMES = {"TIIMING": "TIMING", "RESPONSE": "PATIENT_RESULT"}
+# The same group has the same path in all versions, since maps address groups by path: where a version (or hl7apy) has
+# no proper name or one of its own, the name that the other versions have.
+GROUP_NAMES = {
+    "TIIMING": "TIMING",
+    "RESPONSE": "PATIENT_RESULT",
+    "COMPONENTS": "COMPONENT",
+    "OBXNTE_SUPPGRP": "OBSERVATION",
+    "OBXTCDSIDNTE_SUPPGRP": "RESULT",
+    "TQ1TQ2_SUPPGRP": "TIMING_QTY",
+    "PIDPD1NTE_SUPPGRP": "PATIENT",
+    "PIDNTE_SUPPGRP": "PATIENT",
+    "PV1PV2_SUPPGRP": "VISIT",
+    "SPMOBXSACINV_SUPPGRP": "SPECIMEN",
+    "SPMOBXSACINVOBRORCNTETQ1TQ2OBXTCDSIDNTECTI_SUPPGRP": "SPECIMEN",
+    "SPMSAC_SUPPGRP2": "SPECIMEN",
+    "AUTCTD_SUPPGRP2": "AUTHORIZATION_CONTACT",
+    "AUTHORIZATION_CONTACT1": "AUTHORIZATION_CONTACT",
+    "AUTHORIZATION_CONTACT2": "AUTHORIZATION_CONTACT",
+    "PIDNTEORCOBRNTETQ1TQ2CTDOBXNTECTI_SUPPGRP": "QUERY_RESPONSE",
+    "ORCOBRNTETQ1TQ2CTDOBXNTECTI_SUPPGRP": "ORDER",
+    "ORCRXARXR_SUPPGRP": "STUDY_PHARM",
+    "RXARXR_SUPPGRP": "RX_ADMIN",
+    "EVNPIDPV1TXAOBX_SUPPGRP": "RESULT",
+    "FACPSHPDCPSHFACPDCNTEED_SUPPGRP": "FACILITY",
+    "PSHPDC_SUPPGRP": "PRODUCT",
+    "FACPDCNTE_SUPPGRP": "FACILITY_DETAIL",
+}
+STRUCTURE_GROUP_NAMES = {("VXU_V04", "PATIENT"): "PATIENT_VISIT"}
 # Groups that only one version puts around segments: their children stand in the parent.
-SPLICED = {("ORU_R01", "COMMON_ORDER")}
+SPLICED = {(structure, "COMMON_ORDER") for structure in ("ORU_R01", "OUL_R22", "OUL_R23", "OUL_R24")}
 
 
 def _children(structure: str, node: Any) -> list[Any]:
@@ -44,7 +69,8 @@ def _children(structure: str, node: Any) -> list[Any]:
         elif (structure, short) in SPLICED:
             children.extend([[child[0], 0, *child[2:]] for child in inner])
         else:
-            children.append([GROUP_NAMES.get(short, short), least, most, inner])
+            usual = STRUCTURE_GROUP_NAMES.get((structure, short)) or GROUP_NAMES.get(short, short)
+            children.append([usual, least, most, inner])
     return children
 
 
@@ -63,7 +89,10 @@ def _fields(name: str, node: Any) -> list[Any]:
         while number > len(rows) + 1:  # a withdrawn field
             rows.append([None, None, 0, 0, None])
         *_, kind, label, table, _ = reference
-        # 2.1 gives RX1-30 two types: the composite holds both; a withdrawn or reserved field has none
+        if most == 0:  # withdrawn or reserved: what hl7apy says of its type is often its neighbour's
+            rows.append([None, None, 0, 0, None])
+            continue
+        # 2.1 gives RX1-30 two types: the composite holds both
         rows.append([kind[-1] if isinstance(kind, tuple) else kind, _table(table), least, most, label])
     return rows
 

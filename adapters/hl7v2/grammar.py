@@ -31,7 +31,7 @@ _OPENERS = {
 # Several of these under one opener are several prior identifiers, not several repetitions.
 _SEVERAL = frozenset({"MRG"})
 # What can follow an order or patient segment before the one that decides where it belongs.
-_UNDECIDED = frozenset({"NTE", "TQ1", "TQ2", "PRT", "ROL", "CTD"})
+UNDECIDED = frozenset({"NTE", "TQ1", "TQ2", "PRT", "ROL", "CTD"})
 FORWARD, AGAIN, BACK, DOUBLE = range(4)
 
 
@@ -77,14 +77,17 @@ class Move:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contest:
-    """An optional opener whose place in the current repetition may still be free (OBR before its ORC).
+    """An opener whose place in the current repetition may still be free: does it begin a new one?
 
-    What follows decides: one of `anchors` first means a new repetition, one of `within` that it belongs to this one.
+    Before the group's required member (ORC after its OBR): what follows decides, one of `anchors` first means a new
+    repetition, one of `within` that it belongs to this one. The required member itself (OBR after ORC and TQ1): it
+    belongs to this one if nothing but `openers` and what may stand between them came before it.
     """
 
     back: Move
     anchors: frozenset[str]
     within: frozenset[str]
+    openers: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,12 +227,14 @@ def _again(node: Node, name: str, position: int) -> Move:
     child = reached.index if reached is not None else slot.index
     required = next((index for index, part in enumerate(node.children) if part.required), None)
     contest = None
-    if required is not None and child < required <= position:
+    if required is not None and child <= required <= position:
         anchor = node.children[required]
         anchors = frozenset({anchor.name}) if isinstance(anchor, Slot) else anchor.opens
         within: frozenset[str] = frozenset()
         for part in node.children[required:]:
             within |= {part.name} if isinstance(part, Slot) else part.names
         back = Move(BACK, node.depth, _path(node, slot), slot)
-        contest = Contest(back, anchors, within - anchors - _UNDECIDED - {name})
+        openers = node.opens - {name} if child == required else frozenset[str]()
+        if child < required or openers:
+            contest = Contest(back, anchors, within - anchors - UNDECIDED - {name}, openers)
     return Move(AGAIN, node.depth - 1, _path(node.parent, slot), slot, contest)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from adapters.hl7v2.grammar import AGAIN, BACK, Contest, Grammar, Move, Node, Slot, grammar
+from adapters.hl7v2.grammar import AGAIN, BACK, UNDECIDED, Contest, Grammar, Move, Node, Slot, grammar
 from adapters.hl7v2.message import Message, Segment
 
-_LOOK_AHEAD = 64  # segments read ahead to see where an ORC or PID out of order belongs
+_LOOK_AHEAD = 64  # segments read ahead or back to see where one out of order belongs
 
 
 @dataclass(slots=True, eq=False)
@@ -185,6 +185,11 @@ class _Walk:
         return stack[-1]
 
     def _belongs_here(self, position: int, contest: Contest) -> bool:
+        if contest.openers:
+            for segment in reversed(self.segments[max(0, position - _LOOK_AHEAD) : position]):
+                if segment.name not in UNDECIDED:
+                    return segment.name in contest.openers
+            return False
         for segment in self.segments[position + 1 : position + 1 + _LOOK_AHEAD]:
             if segment.name in contest.anchors:
                 return False

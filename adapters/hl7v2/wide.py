@@ -30,5 +30,6 @@ def split(data: bytes) -> Iterator[bytes]:
         return
     text = data.decode(name, "replace")
     starts = [found.start() for found in _UNIT.finditer(text)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    ends = [*starts[1:], len(text)][: len(starts)]
+    for start, end in zip(starts, ends, strict=True):
         yield text[start:end].rstrip("\r\n\x0b\x1c").encode(name)
