@@ -1,0 +1,48 @@
+"""`tabellion check FILE`: is this configuration good?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from gateway.errors import UsageError
+from gateway.settings import load_settings
+
+_DESCRIPTION = """\
+Validate a configuration file with the environment: unknown keys, wrong types and values, and the map overlays of
+every channel, which are loaded and checked. docs/configuration.md explains every setting.
+"""
+_EXAMPLES = """\
+examples:
+  tabellion check tabellion.toml
+  tabellion check --schema > tabellion.schema.json        for completion in editors
+
+exit codes: 0 good, 2 not (every fault is named)
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="configuration; none: the environment only")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check."""
+    from mappings import MappingError, load
+    from pipelines.settings import json_schema
+
+    if options.schema:
+        print(json.dumps(json_schema(), indent=2, sort_keys=True))
+        return 0
+    settings = load_settings(options.file)
+    for channel in settings.channels.values():
+        try:
+            load(channel.overlays).check()
+        except MappingError as error:
+            raise UsageError(f"[channels.{channel.name}] overlays: {error}") from error
+    names = ", ".join(settings.channels)
+    print(f"good: {len(settings.channels)} channel{'s' if len(settings.channels) > 1 else ''} ({names})")
+    return 0
