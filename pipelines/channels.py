@@ -28,7 +28,9 @@ class Channel:
     """One channel. Empty lists accept everything, but for `message_types` (see there)."""
 
     name: str
-    tenant: str = setting("default", "Tenant; must be the data folder's.", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
+    tenant: str = setting(
+        "", "Tenant, which must be the data folder's; empty = that one.", pattern=r"|[a-z0-9][a-z0-9-]{0,62}"
+    )
     format: str = setting("hl7v2", "Format of what arrives.", choices=("hl7v2",))
     listener: str = setting("", "HOST:PORT of an MLLP listener of its own; empty = `mllp.listen`, shared.")
     peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")

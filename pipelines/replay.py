@@ -23,7 +23,7 @@ _RELEASED = 64  # held entries per look
 class JournalReader(Protocol):
     """The part of the journal that the writer uses."""
 
-    def read(self, after: int, limit: int = 256) -> list[Entry]:
+    def read(self, after: int, limit: int) -> list[Entry]:
         """Entries with seq > `after`, in order."""
 
     def get(self, seq: int) -> Entry | None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from uuid import UUID
 
 from mappings import EffectiveMap, Mapped
 from pipelines import journey, replay
 from pipelines.channels import Channel
+from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
 from pipelines.errors import BlobMissing
 from pipelines.mapper import Failure, Mapper, Result, config_of, patients_of
@@ -113,6 +113,11 @@ class Writer:
         tally = replay.act(self, self._state, self._journal, self._body(action))
         self._clocks.clear()
         self._done(Outcome(action, "action", detail=action_detail(tally)))
+
+    @property
+    def cursor(self) -> int:
+        """The last entry that was settled, if not yet committed."""
+        return self._cursor
 
     def drain(self) -> int:
         """Settle all that the journal holds now; how many entries that were."""
@@ -316,17 +321,22 @@ def _gone(error: BlobMissing) -> Failure:
     return Failure("gone", "", str(error))
 
 
-def settle_all(state: State, journal: JournalReader, blobs: Blobs, settings: Settings, namespace: UUID) -> int:
+def settle_all(folder: DataFolder, state: State, settings: Settings) -> int:
     """Settle everything behind the cursor, inline; how many entries that were (restore, and commands without serve)."""
+    namespace = folder.keystore.namespace
     mapper = Mapper(config_of(settings, namespace))
+    journal = folder.journal_reader()
     writer = Writer(
         state,
         journal,
-        blobs,
+        folder.blobs,
         Inline(mapper),
         channels=settings.channels,
         pipeline=settings.pipeline,
         effective_map=mapper.effective,
         key=search_key(namespace),
     )
-    return writer.drain()
+    try:
+        return writer.drain()
+    finally:
+        journal.close()

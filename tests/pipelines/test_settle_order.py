@@ -42,7 +42,9 @@ def listed(name: str) -> st.SearchStrategy[JsonValue]:
 IDENTIFIERS = st.one_of(
     st.none(),
     st.lists(
-        st.builds(lambda v, use: {"system": "s", "value": v, "use": use}, st.sampled_from("123"), st.sampled_from("xy")),
+        st.builds(
+            lambda v, use: {"system": "s", "value": v, "use": use}, st.sampled_from("123"), st.sampled_from("xy")
+        ),
         min_size=1,
         max_size=3,
     ).map(list),

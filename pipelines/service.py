@@ -1,0 +1,126 @@
+"""The writer's process: opens the state, starts the mappers, settles what comes, until told to stop.
+
+`serve` runs it beside intake. It ends when its parent does, and what it had under way is in the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from pipelines.datafolder import DataFolder, open_folder
+from pipelines.errors import PipelineError, SettingsError
+from pipelines.logs import Log
+from pipelines.mapper import Mapper, config_of, failure
+from pipelines.metrics import write_snapshot
+from pipelines.pool import Inline, Mappers, Pool
+from pipelines.search import search_key
+from pipelines.segments import SegmentReader
+from pipelines.settings import Settings
+from pipelines.writer import Writer
+from pipelines.writermetrics import WriterMetrics
+
+_IDLE = 0.05  # seconds between looks into the journal when nobody wakes us
+_SNAPSHOT = 1.0  # seconds between metrics snapshots
+
+
+def check_tenant(settings: Settings, folder: DataFolder) -> None:
+    """SettingsError if a channel is of another tenant than the data folder: one folder, one tenant."""
+    wrong = [channel.name for channel in settings.channels.values() if channel.tenant not in ("", _tenant(folder))]
+    if wrong:
+        raise SettingsError(f"channels {', '.join(wrong)}: the data folder is of the tenant {_tenant(folder)!r}")
+
+
+def _tenant(folder: DataFolder) -> str:
+    return folder.identity.tenant
+
+
+def mapper_count(wanted: int) -> int:
+    """Processes for `pipeline.mappers`: -1 = one per core but one, at least one."""
+    return max(1, len(os.sched_getaffinity(0)) - 1) if wanted < 0 else wanted
+
+
+def run_writer(path: Path, settings: Settings, mappers: int, stop: Event, wake: Event | None = None) -> None:
+    """Settle until `stop`, then what is left in the journal. `wake` is set by whoever appended something."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent says when; it drains intake first
+    log = Log(level=settings.service.log_level)
+    try:
+        _run(path, settings, mapper_count(mappers), stop, wake, log)
+    except PipelineError as error:
+        log.error("writer.stopped", error=type(error).__name__, text=str(error))
+        raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 (the process's edge: a traceback could show what a message held)
+        log.error("writer.failed", error=type(error).__name__, text=failure(error).text)
+        raise SystemExit(1) from None
+
+
+def _run(path: Path, settings: Settings, count: int, stop: Event, wake: Event | None, log: Log) -> None:
+    folder = open_folder(path)
+    check_tenant(settings, folder)
+    namespace = folder.keystore.namespace
+    config = config_of(settings, namespace)
+    metrics = WriterMetrics()
+
+    def report(event: str) -> None:
+        log.warning(event)
+        metrics.restarted(event.removeprefix("mapper."))
+
+    with ExitStack() as closing:
+        state = folder.state()
+        closing.callback(state.close)
+        journal = folder.journal_reader()
+        closing.callback(journal.close)
+        mapper = Mapper(config)
+        maps = mapper.load_all()
+        pool: Mappers = Inline(mapper)
+        if count:
+            pool = Pool(config, count, seconds=settings.pipeline.message_seconds, report=report)
+        closing.callback(pool.close)
+        writer = Writer(
+            state,
+            journal,
+            folder.blobs,
+            pool,
+            channels=settings.channels,
+            pipeline=settings.pipeline,
+            effective_map=lambda channel: maps[channel],
+            key=search_key(namespace),
+            metrics=metrics,
+        )
+        log.info("writer.started", pid=os.getpid(), count=count, entry=writer.cursor)
+        _settle(path, writer, journal, stop, wake)
+    log.info("writer.ended", entry=writer.cursor)
+
+
+def _settle(path: Path, writer: Writer, journal: SegmentReader, stop: Event, wake: Event | None) -> None:
+    parent, snapshot = os.getppid(), 0.0
+    while os.getppid() == parent:  # else the service was killed: leave no writer behind
+        now = time.monotonic()
+        if now - snapshot >= _SNAPSHOT:
+            snapshot = now
+            observe(writer, journal)
+            write_snapshot(path, writer.metrics.registry.text())
+        if wake is not None and wake.is_set():
+            wake.clear()
+            writer.look()
+        if writer.step():
+            continue
+        if stop.is_set() and not writer.poll():
+            break
+        (stop if wake is None or stop.is_set() else wake).wait(_IDLE)
+        writer.look()
+    observe(writer, journal)
+    write_snapshot(path, writer.metrics.registry.text())
+
+
+def observe(writer: Writer, journal: SegmentReader) -> None:
+    """Bring the gauges up to date."""
+    backlog = max(0, journal.last() - writer.cursor)
+    oldest = journal.get(writer.cursor + 1) if backlog else None
+    writer.metrics.backlog.set(backlog)
+    writer.metrics.oldest.set(0 if oldest is None else max(0.0, time.time() - oldest.received_at / 1e6))
