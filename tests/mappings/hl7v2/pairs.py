@@ -1,0 +1,154 @@
+"""The public ReportStream pairs (message, expected Bundle), compared element by element, never per bundle.
+
+Both Bundles are taken apart into facts: (resource type, element path without indexes) -> set of values. Ids, fullUrls,
+narrative and ReportStream's own extensions are left out; a reference counts by the type that it points at; times
+compare as instants. An element differs if the two sets differ.
+
+    python -m tests.mappings.hl7v2.pairs DATA     # writes pair_differences.csv
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from adapters.fhir import JsonValue, decode_trusted
+from adapters.hl7v2 import read
+from mappings import PUBLISHED_NAMESPACE, MapSettings, bundle, load
+from tests.mappings.hl7v2.pair_verdicts import verdict
+
+DIFFERENCES = Path(__file__).with_name("pair_differences.csv")
+TYPES = (
+    "AllergyIntolerance", "Condition", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter",
+    "Location", "MessageHeader", "Observation", "Organization", "Patient", "Practitioner", "PractitionerRole",
+    "Provenance", "RelatedPerson", "ServiceRequest", "Specimen",
+)  # fmt: skip
+COLUMNS = ("pair", "element", "theirs", "ours", "right", "reason")
+Facts = dict[tuple[str, str], set[str]]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Difference:
+    """One element of one pair. `right`: ours, theirs, both."""
+
+    pair: str
+    element: str
+    theirs: str
+    ours: str
+    right: str
+    reason: str
+
+
+def text_of(value: JsonValue) -> str:
+    """A leaf as comparable text: numbers by value, times with an offset as UTC."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return f"{Decimal(str(value)).normalize():f}"
+    text = str(value)
+    if len(text) > 19 and text[4:5] == "-" and text[10:11] == "T":
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+        except ValueError:
+            return text
+    return text
+
+
+def facts_of(resources: list[dict[str, JsonValue]]) -> Facts:
+    """Every leaf of these resources by type and element."""
+    types = {f"{each['resourceType']}/{each['id']}": str(each["resourceType"]) for each in resources if "id" in each}
+    found: Facts = {}
+    for each in resources:
+        kind = str(each["resourceType"])
+        if kind in TYPES:
+            for path, value in leaves(each, "", types):
+                found.setdefault((kind, path), set()).add(value)
+    return found
+
+
+def leaves(value: JsonValue, path: str, types: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """(element path, text) of what is below this value."""
+    if isinstance(value, list):
+        for each in value:
+            yield from leaves(each, path, types)
+    elif isinstance(value, dict):
+        for name, below in value.items():
+            if name in ("id", "resourceType", "div") or (name == "meta" and not path):
+                continue
+            if name == "reference" and isinstance(below, str):
+                yield f"{path}.reference".lstrip("."), types.get(below, below.split("/")[0])
+            elif name == "extension" and isinstance(below, list):
+                for each in below:
+                    if isinstance(each, dict) and "reportstream" not in str(each.get("url")):
+                        label = str(each.get("url")).rsplit("/", 1)[-1]
+                        inside: JsonValue = {key: item for key, item in each.items() if key != "url"}
+                        yield from leaves(inside, f"{path}.extension({label})".lstrip("."), types)
+            else:
+                yield from leaves(below, f"{path}.{name}".lstrip("."), types)
+    elif value is not None:
+        yield path, text_of(value)
+
+
+def convert(message: bytes) -> list[dict[str, JsonValue]]:
+    """Our resources for a message; the pairs were made in a zone of UTC."""
+    mapped = load().map(read(message), MapSettings(PUBLISHED_NAMESPACE, zone="UTC"))
+    found = decode_trusted(bundle(mapped, "https://tabellion.invalid/fhir"))
+    assert isinstance(found, dict)
+    return resources_of(found)
+
+
+def resources_of(found: dict[str, JsonValue]) -> list[dict[str, JsonValue]]:
+    """The resources of a Bundle."""
+    entries = found.get("entry")
+    assert isinstance(entries, list)
+    return [each["resource"] for each in entries if isinstance(each, dict) and isinstance(each.get("resource"), dict)]  # type: ignore[misc]
+
+
+def compare(folder: Path) -> tuple[int, list[Difference]]:
+    """(elements that agree, the differences) over all pairs."""
+    pairs = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
+    agreed, found = 0, []
+    for pair in pairs:
+        name = str(pair["hl7"])
+        expected = json.loads((folder / pair["fhir"]).read_text(encoding="utf-8"), parse_float=Decimal)
+        theirs, ours = facts_of(resources_of(expected)), facts_of(convert((folder / name).read_bytes()))
+        for key in sorted(theirs.keys() | ours.keys()):
+            left, right = theirs.get(key, set()), ours.get(key, set())
+            if left == right:
+                agreed += 1
+                continue
+            element = ".".join(key)
+            who, reason = verdict(name, element, left, right)
+            found.append(Difference(name, element, _joined(left), _joined(right), who, reason))
+    return agreed, sorted(found)
+
+
+def _joined(values: set[str]) -> str:
+    """The values of one side, long ones cut: they are there to be recognised."""
+    return " | ".join(value if len(value) < 100 else value[:97] + "..." for value in sorted(values))
+
+
+def read_differences() -> list[Difference]:
+    """The committed list."""
+    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
+        return [Difference(**row) for row in csv.DictReader(file)]
+
+
+def main() -> None:
+    """Write the list anew."""
+    agreed, differences = compare(Path(sys.argv[1]) / "hl7v2" / "reportstream")
+    with DIFFERENCES.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(tuple(getattr(each, name) for name in COLUMNS) for each in differences)
+    print(f"{agreed} elements agree, {len(differences)} differ")
+
+
+if __name__ == "__main__":
+    main()
