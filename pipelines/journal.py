@@ -173,9 +173,9 @@ class SqliteJournal:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
-        for connection in (self._connection, *self._older):
-            connection.close()
         self._reader.close()
+        for connection in (*self._older, self._connection):  # the writing one last: it brings the WAL home
+            connection.close()
 
     # -- the committer's thread --------------------------------------------------------------------------------
 

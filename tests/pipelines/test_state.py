@@ -22,8 +22,8 @@ def folder(tmp_path: Path) -> DataFolder:
     return init_folder(tmp_path / "data")
 
 
-def leaves(state: SqliteState) -> list[object]:
-    return state.connection.execute("SELECT leaf FROM record ORDER BY seq").fetchall()
+def leaves(state: SqliteState) -> list[tuple[object, ...]]:
+    return list(state.connection.execute("SELECT leaf FROM record ORDER BY seq"))
 
 
 def test_the_tree_is_a_function_of_the_entries_not_of_the_batches(tmp_path: Path) -> None:
