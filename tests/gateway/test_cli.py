@@ -32,7 +32,14 @@ def test_general_help_names_every_command() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     """`tabellion --help` answers at once because no command, and no room but ours, is imported for it."""
-    code = "import sys; from gateway import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
+    code = """
+import sys
+from gateway import cli
+try:
+    cli.main(["--help"])
+except SystemExit:
+    print(*sys.modules, file=sys.stderr)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert not loaded & {

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -103,7 +103,7 @@ def test_every_bundle_holds_what_the_contract_says(once: tuple[list[dict[str, An
         assert bundle["type"] == "transaction"
         assert "id" not in bundle
         assert "meta" not in bundle
-        entries: list[Any] = bundle["entry"]
+        entries = cast(list[Any], bundle["entry"])
         types = [entry["resource"]["resourceType"] for entry in entries]
         assert types[0] == "MessageHeader"
         assert types[-1] == "Provenance"

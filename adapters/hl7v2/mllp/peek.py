@@ -84,7 +84,7 @@ def peek(body: bytes) -> Peek:
     separator = header[3:4]
     fields = _split(header, separator) if separator else []
     encoding = fields[1] if len(fields) > 1 else b""
-    if not encoding or separator in encoding or len(set(encoding)) != len(encoding):
+    if not encoding or separator in encoding:
         raise HeaderUnusable("MSH-2 has no usable encoding characters")
     # fields[0] is "MSH": put MSH-1 in its place, so that indexes are field numbers
     return Peek(separator, encoding, (b"MSH", separator, *fields[1:]))
