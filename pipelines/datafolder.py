@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from pipelines.errors import FolderError, InUse, NewerVersion, NotEmpty
 from pipelines.journal import JournalSettings, SqliteJournal
 from pipelines.keystore import Keystore
 from pipelines.reads import StateReader, read_state
-from pipelines.segments import SegmentReader
+from pipelines.segments import SegmentReader, drop_before
 from pipelines.state import SqliteState
 from pipelines.topics import EmbeddedTopics
 
@@ -94,6 +94,15 @@ class DataFolder:
     def topics(self) -> EmbeddedTopics:
         """The embedded topics, beside the writer."""
         return EmbeddedTopics(self.state_reader(), self.keystore, self.published, self.groups_path)
+
+    def drop_segments(self, received_before: int) -> list[str]:
+        """Retention: remove journal segments received before a time (microseconds) that nothing needs any more.
+
+        What is not settled or is on hold stays, and so does every later segment; dead letters have their own copy.
+        """
+        with closing(self.state_reader()) as state:
+            held = state.held(1)
+            return drop_before(self.journal_path, min([state.cursor() + 1, *held]), received_before)
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold the folder as its one service; InUse if another process does."""

@@ -288,6 +288,9 @@ class State(Protocol):
     def held_for(self, patients: Iterable[str]) -> tuple[int, ...]:
         """Entries on hold because of one of the patients, in order."""
 
+    def releasable(self, limit: int = 64) -> tuple[int, ...]:
+        """Held entries, in order, none of whose patients waits for an earlier entry any more."""
+
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
 

@@ -149,6 +149,15 @@ class StateReader:
         """Entries on hold because of one of the patients, in order."""
         return tuple(sorted(row[0] for row in self._waiting("SELECT DISTINCT entry", patients, " AND kind='hold'")))
 
+    def releasable(self, limit: int = 64) -> tuple[int, ...]:
+        """Held entries, in order, none of whose patients waits for an earlier entry any more."""
+        query = (
+            "SELECT DISTINCT h.entry FROM waiting h WHERE h.kind='hold' AND NOT EXISTS (SELECT 1 FROM waiting own"
+            " JOIN waiting before ON before.patient=own.patient AND before.entry<own.entry"
+            " WHERE own.entry=h.entry AND own.kind='hold') ORDER BY h.entry LIMIT ?"
+        )
+        return tuple(row[0] for row in self._rows(query, (limit,)))
+
     def _waiting(self, select: str, patients: Iterable[str], more: str) -> Iterator[Row]:
         wanted = json.dumps(list(patients))
         return self._rows(f"{select} FROM waiting WHERE patient IN (SELECT value FROM json_each(?)){more}", (wanted,))

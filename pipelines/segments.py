@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,14 +184,15 @@ class SegmentReader:
         self._open.clear()
 
 
-def drop_before(folder: Path, seq: int) -> list[str]:
-    """Remove closed segments whose entries all lie below `seq`; names of what went, oldest first."""
+def drop_before(folder: Path, seq: int, received_before: int | None = None) -> list[str]:
+    """Remove closed segments, oldest first, whose entries all lie below `seq` (and before a time, microseconds)."""
     gone: list[str] = []
     for path in paths(folder)[:-1]:
-        connection = open_reader(path)
-        state = head(connection)
-        connection.close()
-        if not state.closed or state.last >= seq:
+        with closing(open_reader(path)) as connection:
+            state = head(connection)
+            (newest,) = next(iter(connection.execute("SELECT max(received_at) FROM entry")))
+        late = received_before is not None and newest is not None and int(str(newest)) >= received_before
+        if not state.closed or state.last >= seq or late:
             break
         for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             name.unlink(missing_ok=True)

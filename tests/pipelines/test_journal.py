@@ -17,8 +17,8 @@ from pipelines.datafolder import DataFolder, init_folder
 from pipelines.envelope import Envelope
 from pipelines.errors import NewerVersion, Unavailable
 from pipelines.journal import HASH_PIECE, JournalSettings, SqliteJournal, digest
-from pipelines.ports import Kept
-from tests.support.store import T0, envelope
+from pipelines.ports import Batch, Hold, Kept
+from tests.support.store import T0, envelope, outcome
 
 SMALL = JournalSettings(segment_size=64 << 10, checkpoint_pages=4, min_free=0)
 
@@ -74,6 +74,25 @@ def test_dropping_takes_whole_closed_segments_only(folder: DataFolder) -> None:
     assert kept[-1].seq == 60
     assert journal.append(envelope(60)).result(10) == Kept(61, "kept")
     reader.close()
+    journal.close()
+
+
+def test_retention_keeps_what_is_not_settled_or_on_hold(folder: DataFolder) -> None:
+    journal = folder.journal(SMALL)
+    fill(journal, 0, 60)
+    count = len(segments.paths(folder.journal_path))
+    assert count > 3
+    assert folder.drop_segments(T0 + 1000) == []  # nothing is settled yet
+    state = folder.state()
+    state.commit(Batch(60, (outcome(25, "held"),), holds=(Hold(25, ("p1",)),)))
+    assert folder.drop_segments(T0) == []  # nothing is that old
+    assert folder.drop_segments(T0 + 1000)
+    assert journal.get(25) is not None
+    assert journal.get(1) is None
+    state.commit(Batch(60, (outcome(25),), freed=(25,)))
+    assert len(folder.drop_segments(T0 + 1000)) + 1 < count
+    assert len(segments.paths(folder.journal_path)) == 1
+    state.close()
     journal.close()
 
 

@@ -120,6 +120,26 @@ def test_holds_wait_in_order_and_mark_too(open_state: OpenState) -> None:
     assert (state.held(), state.marked(["p2"])) == ((3,), frozenset())
 
 
+def test_a_hold_is_releasable_once_nothing_earlier_waits_for_its_patients(open_state: OpenState) -> None:
+    state = open_state()
+    held = tuple(outcome(seq, "held") for seq in (2, 3, 4))
+    state.commit(
+        Batch(
+            4,
+            (outcome(1, "dead"), *held),
+            dead_letters=(DeadLetter(1, "x", "", "x", ("p1",)),),
+            holds=(Hold(2, ("p1",)), Hold(3, ("p1", "p2")), Hold(4, ("p2",))),
+        )
+    )
+    assert state.releasable() == ()
+    state.commit(Batch(5, (outcome(5, "action"), outcome(1)), solved=(1,)))
+    assert state.releasable() == (2,)
+    state.commit(Batch(5, (outcome(2),), freed=(2,)))
+    assert state.releasable() == (3,)
+    state.commit(Batch(5, (outcome(3),), freed=(3,)))
+    assert state.releasable(1) == (4,)
+
+
 def test_maps_are_kept_by_their_hash(open_state: OpenState) -> None:
     state = open_state()
     state.commit(Batch(1, (outcome(1),), maps=(("h1", b"content"),)))
