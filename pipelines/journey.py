@@ -9,16 +9,20 @@ The same functions run inline in tests, in mapper processes (`carry`) and in the
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 import ledger
 from adapters import fhir
 from adapters.hl7v2 import read
-from mappings import EffectiveMap, Mapped, MapSettings, resource
+from mappings import Mapped, MapSettings, resource
 from pipelines.envelope import Envelope
 from pipelines.errors import CheckFailed
 from pipelines.ports import Batch, Committed, Journal, Kept, State
 from pipelines.settle import Incoming, Known, Policy, Settled
 from pipelines.settle import settle as _settle
+
+if TYPE_CHECKING:
+    from mappings import EffectiveMap
 
 
 def keep(journal: Journal, envelope: Envelope) -> Future[Kept]:

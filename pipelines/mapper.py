@@ -12,17 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read
 from adapters.hl7v2.mllp import HeaderUnusable, peek
-from mappings import EffectiveMap, Mapped, MappingError, MapSettings, load
+from mappings import Mapped, MappingError, MapSettings, load
 from pipelines import journey
 from pipelines.channels import Channel
 from pipelines.errors import CheckFailed, MapperFailed
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from mappings import EffectiveMap
 
 _PATIENT_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:MSH|EVN|PID|MRG)[^\r\n]*")
 _ROOT = Path(__file__).resolve().parent.parent

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.hl7v2 import Hl7Error, read
-from mappings import EffectiveMap, MapSettings, bundle, load, load_content
+from mappings import MapSettings, bundle, load, load_content
 from pipelines.datafolder import DataFolder
 from pipelines.errors import BlobMissing, NoSuchEntry
 from pipelines.ports import GROUPS, Entry, StoredOutcome
@@ -22,6 +22,9 @@ from pipelines.search import search_key, term
 from pipelines.segments import SegmentReader
 from pipelines.settings import Settings
 from pipelines.topics import EmbeddedTopics, instant
+
+if TYPE_CHECKING:
+    from mappings import EffectiveMap
 
 WAITING = "waiting"  # kept, not yet settled
 

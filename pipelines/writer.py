@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from mappings import EffectiveMap, Mapped
+from mappings import Mapped
 from pipelines import journey, replay
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
@@ -28,6 +29,9 @@ from pipelines.settings import Pipeline, Settings
 from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged, changes
 from pipelines.stamp import Origin, effective, instant
 from pipelines.writermetrics import WriterMetrics
+
+if TYPE_CHECKING:
+    from mappings import EffectiveMap
 
 _READ = 64  # entries per look into the journal: each may hold 1 MiB
 _BATCH_BYTES = 32 << 20
