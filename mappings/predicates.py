@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from mappings.leaves.allergies import says_no_allergy
+
 __all__ = ["PREDICATES", "Place", "Predicate"]
 
 
@@ -41,7 +43,32 @@ def obr_speaks_of_specimen(at: Place) -> bool:
     return any(at.text(path) for path in ("OBR-9", "OBR-10", "OBR-14", "OBR-15", "OBR-39"))
 
 
+def known_allergen(at: Place) -> bool:
+    """AL1-3: names an allergen, and is no statement that there is none."""
+    paths = ("AL1-3.1", "AL1-3.2", "AL1-3.4", "AL1-3.5", "AL1-3.9")
+    return not says_no_allergy(at.text(path) for path in paths)
+
+
+def county_fits_address(at: Place) -> bool:
+    """PID[Patient] PID-12: the county of the only address is not given in PID-11.9, or is the same."""
+    return at.text("PID-11.9") in ("", at.text("PID-12"))
+
+
+def insurer_named(at: Place) -> bool:
+    """IN1[Coverage] payor: IN1-3 or IN1-4 names a company."""
+    return bool(at.text("IN1-3") or at.text("IN1-4") or at.text("IN1-4.10") or at.text("IN1-4.3"))
+
+
+def policy_holder_named(at: Place) -> bool:
+    """IN1[Coverage] policyHolder: IN1-10 or IN1-11 names the group."""
+    return bool(at.text("IN1-10") or at.text("IN1-11") or at.text("IN1-11.10"))
+
+
 PREDICATES: Mapping[str, Predicate] = {
+    "county-fits-address": county_fits_address,
+    "insurer-named": insurer_named,
+    "known-allergen": known_allergen,
+    "policy-holder-named": policy_holder_named,
     "result-restated": result_restated,
     "obr-speaks-of-specimen": obr_speaks_of_specimen,
 }

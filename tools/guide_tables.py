@@ -77,6 +77,17 @@ TABLE_LIST = (
     Table("TelecomUse", "TelecommunicationUseCode", "0201", "none"),
     Table("UniversalIDType", "UniversalIDType", "0301", "keep"),
     Table("VIPIndicator", "VIPIndicator", "0099", "keep"),
+    Table("AdditivePreservative", "AdditivePreservative", "0371", "keep"),
+    Table("BodySite", "BodySite", "0163", "keep"),
+    Table("CommentType", "CommentType", "0364", "keep"),
+    Table("ConfidentialityCode", "ConfidentialityCode", "0177", "keep"),
+    Table("DiagnosticServiceSectionID", "DiagnosticServiceSectionID", "0074", "keep"),
+    Table("InterpretationCodes", "InterpretationCodes", "0078", "keep"),
+    Table("NatureOfAbnormalTesting", "NatureOfAbnormalTesting", "0080", "keep"),
+    Table("OrderType", "OrderType", "0482", "keep"),
+    Table("SpecimenCollectionMethod", "SpecimenCollectionMethod", "0488", "keep"),
+    Table("SpecimenCondition", "SpecimenCondition", "0493", "keep"),
+    Table("SpecimenType", "SpecimenType", "0487", "keep"),
 )
 TARGET_IS_SOURCE = {"PrimaryLanguage", "MessageLanguage"}
 
