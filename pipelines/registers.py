@@ -5,7 +5,7 @@ a set apart and is '' elsewhere. Three kinds of cells:
 
 - a value, with its stamp;
 - a removal (HL7 null): the value is None, and the mark stays, so that an older value can't come back;
-- a mark on all slots of a path (slot '*'): everything older than it is hidden (snapshots).
+- a mark on all slots of a path (slot '*'): everything older than it is hidden (removal of an element, snapshots).
 
 Of two cells for one register the greater stamp stands, nothing is ever forgotten, and what shows is computed from all
 cells: so the order of arrival can't matter.
@@ -64,13 +64,16 @@ def cells(type_: str, elements: Iterable[ElementLike], origin: Origin, table: Ow
     """The cells that one message writes into one resource."""
     spoken: dict[str, int] = {}
     for element in elements:
-        path, rank = element.path, element.rank
+        path, slot = element.path, element.slot
+        # An event's "remove" is as strong as a field's: a discharge that A13 took back may come again with A03.
+        rank = 0 if element.value is None else element.rank
         owner = table.owner(origin.family, type_, path)
         stamp = Stamp(owner, rank, origin.time, origin.channel, origin.place)
         spoken[path] = min(rank, spoken.get(path, rank))
         union = None if element.value is None else table.union(type_, path)
         if union is None:
-            yield (path, element.slot, ""), Cell(_ENCODER.encode(element.value), stamp)
+            whole = element.value is None and not slot
+            yield (path, ALL_SLOTS if whole else slot, ""), Cell(_ENCODER.encode(element.value), stamp)
         else:
             yield from _members(element, stamp, union)
     for snapshot in table.snapshots.get(type_, ()):

@@ -126,6 +126,28 @@ def test_the_event_beats_a_later_plain_word_and_a_derived_one_beats_nothing() ->
     assert store.body("Encounter", "e1")["status"] == "in-progress"
 
 
+def test_an_events_removal_ends_with_the_next_word() -> None:
+    store = Store()
+    visit = Change("Encounter", "e1", "p1", (element("period.end", "2026-03-01"),))
+    store.take(at(10), visit)
+    store.take(at(20), replace(visit, elements=(element("period.end", None, rank=1), element("status", "x", rank=1))))
+    assert "period" not in store.body("Encounter", "e1")
+    store.take(at(15), visit)
+    assert "period" not in store.body("Encounter", "e1")
+    store.take(at(30), replace(visit, elements=(element("period.end", "2026-03-05"),)))
+    assert store.body("Encounter", "e1")["period"] == {"end": "2026-03-05"}
+
+
+def test_removing_an_element_removes_all_its_slots() -> None:
+    store = Store()
+    notes = (element("note", [{"text": "a"}], "NTE"), element("note", [{"text": "b"}], "OBX-5"))
+    store.take(at(10, "ORU"), Change("Observation", "o1", "p1", notes))
+    store.take(at(20, "ORU"), Change("Observation", "o1", "p1", (element("note", None),)))
+    assert "note" not in store.body("Observation", "o1")
+    store.take(at(30, "ORU"), Change("Observation", "o1", "p1", notes[1:]))
+    assert store.body("Observation", "o1")["note"] == [{"text": "b"}]
+
+
 def test_same_content_is_unchanged_but_its_time_counts() -> None:
     store = Store()
     store.take(at(10), patient(element("gender", "female")))
