@@ -2,7 +2,8 @@
 
 MappingError
 ├── MapError       one finding in a map file: file, line, text (our fault, or the integration engineer's)
-└── MapErrors      every finding of a load
+├── MapErrors      every finding of a load
+└── SettingsError  a channel's settings name a zone or an option that there isn't
 
 What is wrong in a message is no error here: it becomes an issue and residue.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["MapError", "MapErrors", "MappingError"]
+__all__ = ["MapError", "MapErrors", "MappingError", "SettingsError"]
 
 
 class MappingError(Exception):
@@ -34,3 +35,7 @@ class MapErrors(MappingError):
     def __init__(self, errors: Sequence[MapError]) -> None:
         super().__init__("\n".join(map(str, errors)))
         self.errors = tuple(errors)
+
+
+class SettingsError(MappingError):
+    """A channel's settings can't be used with these maps."""

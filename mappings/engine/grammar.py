@@ -18,7 +18,7 @@ _ROW_TEXTS = ("to", "as", "table", "use", "emit", "slot", "rank", "together", "v
 _ROW_KEYS = frozenset(
     (*_ROW_TEXTS, "id", "from", "set", "default", "when", "key", "link", "extension", "first", "else", "switch", "cases")
 ) | {"fallback"}
-_MAP_KEYS = frozenset({"segment", "datatype", "key", "rows", "excused", "together", "replaces", "description"})
+_MAP_KEYS = frozenset({"segment", "datatype", "key", "rows", "excused", "together", "replaces", "dispatch", "description"})
 _MESSAGE_KEYS = frozenset({"message", "rows", "excused", "description"})
 _MESSAGE_ROW_KEYS = frozenset({"id", "for", "make", "by", "into", "when", "link", "key"})
 _EVENT_KEYS = frozenset({"id", "event", "on", "when", "set", "remove", "merge"})
@@ -83,6 +83,7 @@ class Map:
     excused: Mapping[str, tuple[str, int]]  # path -> (reason, line)
     fallbacks: Mapping[str, tuple[Row, ...]]
     replaces: Any
+    dispatch: tuple[tuple[Any, str, int], ...] = ()  # (when, map, line)
 
     def error(self, text: str, line: int = 0) -> MapError:
         return MapError(self.file, line or self.line, text)
@@ -301,7 +302,20 @@ def value_map(content: Any, file: str, name: str) -> Map:
         excused=_excused(found.get("excused"), file),
         fallbacks=fallbacks,
         replaces=found.get("replaces"),
+        dispatch=_dispatch(found.get("dispatch"), file),
     )
+
+
+def _dispatch(value: Any, file: str) -> tuple[tuple[Any, str, int], ...]:
+    rows = []
+    for row in () if value is None else _list(value, file, "dispatch"):
+        inner = _dict(row, file, "a dispatch row")
+        _known(inner, ("when", "as"), file, "a dispatch row")
+        name = _text(inner, "as", file)
+        if name is None:
+            raise MapError(file, inner.line, "a dispatch row has `as`")
+        rows.append((inner.get("when"), name, inner.line))
+    return tuple(rows)
 
 
 def _links(value: Any, file: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -52,10 +52,11 @@ class Leaf:
 
     `arity`: 1 = one text, n = a list of n texts, 0 = a list of any length. `produces`: the FHIR types that it
     can give. `whole`: it gets the whole text of its path with separators, not only the first leaf; its leaves
-    count as kept.
+    count as kept. `all`: it gets the whole texts of all repetitions of its field as one list.
     """
 
     function: LeafFunction
     arity: int = 1
     produces: tuple[str, ...] = ("string",)
     whole: bool = False
+    all: bool = False

@@ -1,0 +1,547 @@
+"""Data type maps: one text (a repetition, or a component at subcomponent depth) to one FHIR value.
+
+Pure functions of text, depth and codec, compiled once. The marks they give say which leaves were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from adapters.fhir import definitions
+from mappings.engine.codec import NULL, Codec, Marks
+from mappings.engine.conditions import Asked, Condition, compile_when
+from mappings.engine.grammar import Map, Row
+from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
+from mappings.engine.sources import SourcePath, parse
+from mappings.engine.targets import Target, apply, clone, fill, literal, literals, merged, resolve
+from mappings.errors import MapError
+from mappings.leaves.base import Invalid, Partly
+
+if TYPE_CHECKING:
+    from mappings.engine.workshop import Workshop
+
+__all__ = ["ORIGINAL_TEXT", "Value", "ValueScene", "compile_datatype", "locator"]
+
+ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
+_MEMO = 4096  # values remembered per map and codec
+_MEMO_TEXT = 256  # longest text remembered
+_REMEMBERED = frozenset({"CodeableConcept", "Coding"})
+
+WROTE, NONE, FELL = 1, 0, -1
+Step: TypeAlias = Callable[["Value"], int]
+Piece: TypeAlias = "tuple[str, int, int] | None"
+"""Text, bit of its first leaf, level."""
+
+
+class Value:
+    """One value being made: its text taken apart, the object so far, the marks so far."""
+
+    __slots__ = (
+        "codec", "excused", "fell", "invalid", "items", "kept", "level", "made", "mapped", "notes", "offsets", "parts", "text",
+    )  # fmt: skip
+
+    def __init__(self, text: str, level: int, codec: Codec) -> None:
+        self.text = text
+        self.level = level
+        self.codec = codec
+        self.offsets: list[int] | None = None
+        if level == 0:
+            self.parts = text.split(codec.component)
+            if codec.subcomponent in text:
+                self.offsets = offsets = []
+                bit = 0
+                for part in self.parts:
+                    offsets.append(bit)
+                    bit += part.count(codec.subcomponent) + 1
+        elif level == 1:
+            self.parts = text.split(codec.subcomponent)
+        else:
+            self.parts = [text]
+        self.made: Any = {}
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.mapped = self.kept = self.excused = self.invalid = 0
+        self.notes: list[tuple[str, int, str]] = []
+
+    def add(self, marks: Marks, bit: int) -> None:
+        """Take over the marks of a part whose first leaf is at `bit`."""
+        mapped, kept, excused, invalid, notes = marks
+        if bit:
+            self.mapped |= mapped << bit
+            self.kept |= kept << bit
+            self.excused |= excused << bit
+            self.invalid |= invalid << bit
+            if notes:
+                self.notes.extend([(kind, at + bit, text) for kind, at, text in notes])
+        else:
+            self.mapped |= mapped
+            self.kept |= kept
+            self.excused |= excused
+            self.invalid |= invalid
+            if notes:
+                self.notes.extend(notes)
+
+
+def locator(path: SourcePath) -> Callable[[Value], Piece]:
+    """Where a data type's path leads in a value; None if nothing is there."""
+    index, below = path.component - 1, path.subcomponent - 1
+
+    def whole(value: Value) -> Piece:
+        return (value.text, 0, value.level) if value.text else None
+
+    def component(value: Value) -> Piece:
+        parts = value.parts
+        if index >= len(parts) or not parts[index]:
+            return None
+        return parts[index], index if value.offsets is None else value.offsets[index], value.level + 1
+
+    def subcomponent(value: Value) -> Piece:
+        found = component(value)
+        if found is None or value.level:
+            return found if found is not None and not below else None
+        leaves = found[0].split(value.codec.subcomponent)
+        if below >= len(leaves) or not leaves[below]:
+            return None
+        return leaves[below], found[1] + below, 2
+
+    if path.component == 0:
+        return whole
+    return subcomponent if path.subcomponent else component
+
+
+class ValueScene:
+    """Conditions inside a data type map: only its own components."""
+
+    def __init__(self, found: Map) -> None:
+        self.file = found.file
+        self._map = found
+
+    def raw(self, path: str, line: int) -> Callable[[Asked], str]:
+        at = locator(own_path(path, self._map, line))
+
+        def raw(value: Value) -> str:
+            piece = at(value)
+            return piece[0] if piece else ""
+
+        return raw
+
+    def special(self, name: str, value: Any, line: int) -> Condition | None:
+        return None
+
+
+def own_path(path: str, found: Map, line: int) -> SourcePath:
+    """A path of the map's own data type. Raises MapError."""
+    parsed = parse(path, found.source)
+    if parsed is None:
+        raise MapError(found.file, line, f"{path} is no component of {found.source}")
+    return parsed
+
+
+def compile_datatype(found: Map, shop: Workshop) -> Converter:
+    """The function of a data type map whose target is a data type or primitive."""
+    if found.dispatch:
+        return _dispatching(found, shop)
+    primitive = definitions().is_primitive(found.target)
+    rows = _Rows(found, shop)
+    steps = rows.steps(found.rows)
+    finals = rows.finals(found.rows)
+    excused = _excused(found)
+    needed = () if primitive else _needed(found.target)
+    remembered = found.target in _REMEMBERED
+    number = shop.number()
+
+    def convert(text: str, level: int, codec: Codec) -> tuple[Any, Marks]:
+        if text == NULL:
+            return None, (1, 0, 0, 0, ())
+        memo = None
+        if remembered and not codec.trace and len(text) <= _MEMO_TEXT:
+            memo = codec.memo.setdefault(number, {})
+            known = memo.get((text, level))
+            if known is not None:
+                return known
+        value = Value(text, level, codec)
+        if primitive:
+            value.made = None
+        parts = value.parts
+        count = len(parts)
+        for index, step in steps:
+            if index < 0 or (index < count and parts[index]):
+                step(value)
+        result = _finished(value, finals, excused, needed)
+        if memo is not None:
+            if len(memo) >= _MEMO:
+                memo.clear()
+            memo[text, level] = result
+        return result
+
+    return convert
+
+
+def _finished(value: Value, finals: list[Step], excused: list[Any], needed: tuple[str, ...]) -> tuple[Any, Marks]:
+    made = value.made
+    written = value.mapped | value.kept
+    if written and finals:
+        for step in finals:
+            step(value)
+        made = value.made
+    if not written or not made:
+        made = None if not made or not written else made
+    if made is not None and needed and not all([name in made for name in needed]):
+        made = None
+        value.invalid |= written
+        value.mapped = value.kept = 0
+        value.notes.append(("invalid", (written & -written).bit_length() - 1, "lacks a required part"))
+    for at, where in excused:
+        piece = at(value)
+        if piece is not None:
+            text, bit, level = piece
+            mask = (full_mask(text, level, value.codec) << bit) & ~(value.mapped | value.kept)
+            value.excused |= mask
+            while mask:
+                low = (mask & -mask).bit_length() - 1
+                value.notes.append(("excused", low, where))
+                mask &= mask - 1
+    return made, (value.mapped, value.kept, value.excused, value.invalid, tuple(value.notes))
+
+
+def _excused(found: Map) -> list[tuple[Callable[[Value], Piece], str]]:
+    rows = []
+    for path, (_, line) in found.excused.items():
+        rows.append((locator(own_path(path, found, line)), f"{found.file}:{line}"))
+    return rows
+
+
+def _needed(kind: str) -> tuple[str, ...]:
+    children = definitions().children((kind, ""))
+    return tuple(name for name, child in children.items() if child.min and not child.choice)
+
+
+def _dispatching(found: Map, shop: Workshop) -> Converter:
+    scene = ValueScene(found)
+    rows: list[tuple[Condition | None, Converter]] = []
+    for when, name, line in found.dispatch:
+        row = Row(file=found.file, line=line, id=name)
+        convert = shop.datatype(name, found.target, row)
+        if convert is None:
+            raise row.error(f"there is no data type map {name}")
+        rows.append((compile_when(when, scene, line), convert))
+
+    def dispatch(text: str, level: int, codec: Codec) -> tuple[Any, Marks]:
+        value = Value(text, level, codec)
+        for when, convert in rows:
+            if when is None or when(value):
+                return convert(text, level, codec)
+        return None, NOTHING
+
+    return dispatch
+
+
+class _Rows:
+    """Compiles the rows of one map."""
+
+    def __init__(self, found: Map, shop: Workshop) -> None:
+        self.map = found
+        self.shop = shop
+        self.scene = ValueScene(found)
+
+    def steps(self, rows: Sequence[Row]) -> list[tuple[int, Step]]:
+        """(part that must be there or -1, step) in row order."""
+        found: list[tuple[int, Step]] = []
+        grouped: dict[str, list[Step]] = {}
+        for row in rows:
+            if self._final(row):
+                continue
+            index, step = self._step(row)
+            if row.together:
+                if row.together not in grouped:
+                    grouped[row.together] = []
+                    fallback = [step for _, step in self.steps(self._fallback(row, rows))]
+                    found.append((-1, _together(grouped[row.together], fallback)))
+                grouped[row.together].append(step)
+            else:
+                found.append((index, step))
+        return found
+
+    def _fallback(self, row: Row, rows: Sequence[Row]) -> tuple[Row, ...]:
+        own = tuple(each for one in rows if one.together == row.together for each in one.fallback)
+        return own + tuple(self.map.fallbacks.get(str(row.together), ()))
+
+    def _final(self, row: Row) -> bool:
+        """Rows that only add to what is there: constants and defaults without a source."""
+        return not (row.source or row.first or row.switch)
+
+    def finals(self, rows: Sequence[Row]) -> list[Step]:
+        """The constants, and the defaults of all rows."""
+        found = [self._step(row)[1] for row in rows if self._final(row)]
+        for row in rows:
+            if row.default is not None and not self._final(row):
+                found.append(self._constant(row, row.default))
+        return found
+
+    def _step(self, row: Row) -> tuple[int, Step]:
+        for name in ("each", "label", "link", "emit", "slot_", "absent"):
+            if getattr(row, name, None) is not None:
+                raise row.error(f"{name} can't stand in the map of a data type")
+        if row.first or row.switch:
+            if row.switch:
+                raise row.error("switch can't stand in the map of a data type")
+            return -1, self._guarded(row, self._first(row))
+        if not row.source:
+            raw = row.set_ if row.set_ is not None else row.default
+            return -1, self._guarded(row, self._constant(row, raw))
+        index, step = self._sourced(row)
+        return index, self._guarded(row, step)
+
+    def _guarded(self, row: Row, step: Step) -> Step:
+        when = compile_when(row.when, self.scene, row.line)
+        if when is None:
+            return step
+        return lambda value: step(value) if when(value) else NONE
+
+    def _first(self, row: Row) -> Step:
+        steps = [step for _, step in (self._step(each) for each in (*row.first, *row.otherwise))]
+
+        def first(value: Value) -> int:
+            parts = value.parts
+            for step in steps:
+                if step(value) == WROTE:
+                    return WROTE
+            return NONE
+
+        return first
+
+    def _constant(self, row: Row, raw: Any) -> Step:
+        place, target = self._place(row)
+        if isinstance(raw, dict) and target.item is not None and not row.extension:
+            found = literals(target.item, raw, row.file, row.line)
+
+            def constant(value: Value) -> int:
+                made: dict[str, Any] = {}
+                apply(made, found)
+                return WROTE if place(value, made) else NONE
+
+            return constant
+        content = literal(_single(target), raw, row.file, row.line)
+        return lambda value: WROTE if place(value, content) else NONE
+
+    def _sourced(self, row: Row) -> tuple[int, Step]:
+        place, target = self._place(row)
+        paths = [own_path(path, self.map, row.line) for path in row.source]
+        single = len(paths) == 1 and not row.listed
+        own = self._own_type(paths[0]) if single else None
+        made = maker(row, target, self.shop, own, self.map.target)
+        settle = self._settle(row, target, place)
+        if made.convert is not None and single:
+            index = paths[0].component - 1
+            return index, self._one(locator(paths[0]), made.convert, settle)
+        return -1, _many([locator(path) for path in paths], made, settle)
+
+    def _own_type(self, path: SourcePath) -> str | None:
+        return self.map.source if not path.component else self.shop.component_type(self.map.source, path)
+
+    def _settle(self, row: Row, target: Target, place: Callable[[Value, Any], bool]) -> Callable[..., int]:
+        """What is done with a converted value: literals, place, marks, note of the rule."""
+        found = ()
+        if isinstance(row.set_, dict) and target.item is not None:
+            found = literals(target.item, row.set_, row.file, row.line)
+        rule = self.shop.rule(row, self.map)
+        beside = not target.repeats and not target.rest and definitions().is_primitive(target.type)
+
+        def settle(value: Value, made: Any, marks: Marks, bit: int) -> int:
+            if made is None:
+                if marks is not NOTHING:
+                    value.add(marks, bit)
+                return FELL if marks[3] else NONE
+            partly = None
+            if marks[4] and made.__class__ is Partly:
+                partly, made = value.text, made.value
+            if found:
+                made = merged(made, found)
+            if not place(value, made):
+                return NONE
+            if partly is not None and beside:
+                text = _leaf_at(value, bit)
+                _original(value.made, target.to, text)
+            value.add(marks, bit)
+            if value.codec.trace:
+                value.notes.append(("rule", bit, str(rule)))
+            return WROTE
+
+        return settle
+
+    def _one(self, at: Callable[[Value], Piece], convert: Converter, settle: Callable[..., int]) -> Step:
+        def step(value: Value) -> int:
+            piece = at(value)
+            if piece is None:
+                return NONE
+            text, bit, level = piece
+            if text == NULL:
+                value.mapped |= 1 << bit
+                return NONE
+            made, marks = convert(text, level, value.codec)
+            return settle(value, made, marks, bit)
+
+        return step
+
+    def _place(self, row: Row) -> tuple[Callable[[Value, Any], bool], Target]:
+        if row.extension:
+            return self._extension(row)
+        if row.to is None:
+            raise row.error("the row has no `to`")
+        if row.to == ".":
+            return _primitive_place, self.shop.primitive_target(self.map.target, row)
+        target = resolve(self.map.target, row.to, row.error)
+        slot = row.slot or ",".join(row.source) or row.id
+        return _placer(target, slot), target
+
+    def _extension(self, row: Row) -> tuple[Callable[[Value, Any], bool], Target]:
+        home, target = self.shop.extension_target(self.map.target, row)
+        *outer, url = row.extension
+        name = target.to
+
+        def place(value: Value, made: Any) -> bool:
+            holder = value.made
+            for step in home:
+                holder = holder.setdefault(step, {})
+            items = holder.setdefault("extension", [])
+            if outer:
+                around = next((item for item in items if item["url"] == outer[0]), None)
+                if around is None:
+                    around = {"url": outer[0], "extension": []}
+                    items.append(around)
+                items = around["extension"]
+            found = {"url": url, name: made}
+            if found not in items:
+                items.append(found)
+            return True
+
+        return place, target
+
+
+def _single(target: Target) -> Any:
+    """The element of the target as one item."""
+    if not target.element.repeats:
+        return target.element
+    from dataclasses import replace
+
+    return replace(target.element, max=1)
+
+
+def _leaf_at(value: Value, bit: int) -> str:
+    """Plain text of the leaf at a bit."""
+    leaves: list[str] = []
+    for part in value.parts:
+        leaves.extend(part.split(value.codec.subcomponent) if value.offsets is not None else (part,))
+    return value.codec.plain(leaves[bit]) if bit < len(leaves) else value.codec.plain(value.text)
+
+
+def _original(made: dict[str, Any], path: str, text: str) -> None:
+    *parents, name = path.split(".")
+    for parent in parents:
+        made = made.setdefault(parent, {})
+    made[f"_{name}"] = {"extension": [{"url": ORIGINAL_TEXT, "valueString": text}]}
+
+
+def _primitive_place(value: Value, made: Any) -> bool:
+    if value.made is None:
+        value.made = made
+        return True
+    return bool(value.made == made)
+
+
+def _placer(target: Target, slot: str) -> Callable[[Value, Any], bool]:
+    """Where a row's value goes in the object: an item of a list by slot, or a path of single elements."""
+    names = target.path.split(".")
+    if target.choice:
+        names[-1] = target.choice
+    if not target.repeats:
+        steps = tuple((name, False) for name in names) + target.rest
+        if len(steps) == 1:
+            name = steps[0][0]
+
+            def single(value: Value, made: Any) -> bool:
+                there = value.made.get(name)
+                if there is None:
+                    value.made[name] = made
+                    return True
+                return bool(there == made)
+
+            return single
+        return lambda value, made: fill(value.made, steps, made)
+    steps = (*((name, False) for name in names[:-1]), (names[-1], True))
+    if not target.rest:
+        return lambda value, made: fill(value.made, steps, made)
+    key, rest = (target.path, slot), target.rest
+
+    def item(value: Value, made: Any) -> bool:
+        found = value.items.get(key)
+        if found is None:
+            found = value.items[key] = {}
+            holder = value.made
+            for name in names[:-1]:
+                holder = holder.setdefault(name, {})
+            holder.setdefault(names[-1], []).append(found)
+        return fill(found, rest, made)
+
+    return item
+
+
+def _many(places: list[Callable[[Value], Piece]], made: Maker, settle: Callable[..., int]) -> Step:
+    """A leaf function over several texts."""
+    join = made.join
+    assert join is not None
+
+    def step(value: Value) -> int:
+        codec = value.codec
+        texts: list[str] = []
+        mask = 0
+        for at in places:
+            piece = at(value)
+            text = ""
+            if piece is not None:
+                text, bit, level = piece
+                if level == 0:
+                    text = text.partition(codec.component)[0]
+                text = text.partition(codec.subcomponent)[0] if level < 2 else text
+                if text == NULL:
+                    value.mapped |= 1 << bit
+                    text = ""
+                if text:
+                    mask |= 1 << bit
+            texts.append(codec.plain(text))
+        if not mask:
+            return NONE
+        try:
+            result = join(texts, codec.leaf)
+        except Invalid as invalid:
+            first = (mask & -mask).bit_length() - 1
+            return int(settle(value, None, (0, 0, 0, mask, (("invalid", first, str(invalid)),)), 0))
+        found, marks = outcome(result, mask, (mask, 0, 0, 0, ()))
+        return int(settle(value, found, marks, 0))
+
+    return step
+
+
+def _together(steps: list[Step], fallback: list[Step]) -> Step:
+    """Rows that fall together: if one is invalid, none of them stays, and the fallback rows run."""
+
+    def step(value: Value) -> int:
+        before = (clone(value.made), value.mapped, value.kept, value.notes[:])
+        items = value.items
+        value.items = {}
+        results = [each(value) for each in steps]
+        value.items = {**items, **value.items}
+        if FELL not in results:
+            return WROTE if WROTE in results else NONE
+        fallen = (value.mapped & ~before[1]) | (value.kept & ~before[2])
+        notes = [note for note in value.notes if note[0] != "rule" or note in before[3]]
+        value.made, value.mapped, value.kept, _ = before
+        value.items = {}
+        value.notes = notes
+        value.invalid |= fallen
+        for each in fallback:
+            each(value)
+        value.invalid &= ~(value.mapped | value.kept)
+        return FELL
+
+    return step

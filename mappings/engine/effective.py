@@ -1,0 +1,232 @@
+"""The effective map: base maps under overlays, compiled when a message structure is first met, run on messages."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from adapters.hl7v2 import Issue, Message, group
+from mappings.engine.codec import NULL, Codec
+from mappings.engine.covering import Covering
+from mappings.engine.finish import changes_of, settle_resources
+from mappings.engine.grammar import MessageMap, MessageRow
+from mappings.engine.library import Library, effective_library, library_of
+from mappings.engine.messages import MessagePlan, authority_of, compile_message, run_rows
+from mappings.engine.provenance import begin, complete
+from mappings.engine.residue import account
+from mappings.engine.runtime import Run, scopes_of
+from mappings.engine.workshop import Workshop
+from mappings.errors import SettingsError
+from mappings.leaves.base import Invalid, LeafContext
+from mappings.leaves.time import as_utc, instant, offset_of
+from mappings.values import Mapped, MapSettings
+
+__all__ = ["EffectiveMap", "load", "load_content"]
+
+_CODECS = 64  # combinations of separators, charset and zone that are kept
+_MSH_TIME, _MSH_CONTROL_ID, _EVN_TIME = 7, 10, 2
+
+
+class EffectiveMap:
+    """Compiled maps. `map` is a pure function of message and settings; caches only make it faster."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._shop = Workshop(library)
+        self._covers = Covering(self._shop)
+        self._plans: dict[str, MessagePlan] = {}
+        self._codecs: dict[tuple[object, ...], Codec] = {}
+        self._prepared: tuple[MapSettings, ZoneInfo | None, Mapping[str, str]] | None = None
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of `content`."""
+        return self.library.hash
+
+    @property
+    def content(self) -> bytes:
+        """Canonical text of all effective rules; `mappings.load_content` reads it."""
+        return self.library.content
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The message structures that have a map."""
+        return tuple(sorted(self.library.messages))
+
+    def map(self, message: Message, settings: MapSettings) -> Mapped:
+        """What a message says about resources. Raises SettingsError, MapError."""
+        plan = self.plan(message.structure)
+        run = self.run(plan, message, settings)
+        resources = settle_resources(run, plan.events, self._shop.rules)
+        provenance = run.resources[0]
+        complete(provenance, resources, run.sha256, self.hash)
+        times, engine = _times(message, run.codec)
+        balance = account(run, self._shop.rules, plan.excused, self._covers, engine)
+        issues = (*message.issues, *run.issues, *balance.issues)
+        if not plan.known:
+            text = "there is no map for this message type: only its header and patient are converted"
+            issues = (*issues, Issue("warning", "not-supported", "MSH[1]-9[1].1.1", None, text))
+        partial = balance.residue or not plan.known or any([issue.severity == "error" for issue in issues])
+        return Mapped(
+            family=message.code,
+            type=message.type,
+            event_time=times[0],
+            timestamp=times[1],
+            control_id=run.codec.plain(message.control_id),
+            sha256=message.sha256,
+            map_hash=self.hash,
+            changes=changes_of([*resources, provenance]),
+            issues=issues,
+            residue=tuple(balance.residue),
+            excused=tuple(balance.excused),
+            leaves=balance.leaves,
+            status="partial" if partial else "ok",
+            merges=tuple(run.merges),
+        )
+
+    def run(self, plan: MessagePlan, message: Message, settings: MapSettings, trace: bool = False) -> Run:
+        """The rows of a plan on a message."""
+        run = self._begin(message, settings, trace)
+        run.root, places = scopes_of(group(message), plan.wanted)
+        begin(run)
+        run_rows(plan, run, places)
+        return run
+
+    def plan(self, structure: str) -> MessagePlan:
+        """The compiled map of a structure, or the one for messages without a map. Raises MapError."""
+        plan = self._plans.get(structure)
+        if plan is None:
+            message = self.library.messages.get(structure)
+            if message is None:
+                plan = self._fallback
+            else:
+                plan = self._plans.get(message.file) or compile_message(message, self._shop)
+                self._plans[message.file] = plan
+                self._plans[structure] = plan
+        return plan
+
+    @functools.cached_property
+    def _fallback(self) -> MessagePlan:
+        """MessageHeader and Patient; everything else becomes residue."""
+        message = self.library.messages.get("*") or _minimal(self.library)
+        return compile_message(message, self._shop, known=False)
+
+    def _begin(self, message: Message, settings: MapSettings, trace: bool) -> Run:
+        prepared = self._prepared
+        if prepared is None or prepared[0] is not settings:
+            prepared = self._prepared = (settings, zone(settings.zone), self._options(settings))
+        _, channel_zone, options = prepared
+        fields = message.segments[0].fields
+        stamp = fields[_MSH_TIME] if len(fields) > _MSH_TIME else ""
+        offset = offset_of(stamp.split(message.delimiters.component or "\0")[0]) if stamp else None
+        key = (message.delimiters, message.charset, settings.zone, offset, settings.default_authority, trace)
+        codec = self._codecs.get(key)
+        if codec is None:
+            if len(self._codecs) >= _CODECS:
+                self._codecs.clear()
+            context = LeafContext(channel_zone, offset, settings.default_authority or "")
+            codec = self._codecs[key] = Codec(message.delimiters, message.charset, context, trace)
+        authority = settings.default_authority or authority_of(fields, 4, codec)
+        return Run(message, settings, codec, options, authority)
+
+    def _options(self, settings: MapSettings) -> Mapping[str, str]:
+        found = {name: default for name, (default, _) in self.library.options.items()}
+        for name, value in settings.options.items():
+            known = self.library.options.get(name)
+            if known is None or value not in known[1]:
+                raise SettingsError(f"the maps have no option {name} with the value {value}")
+            found[name] = value
+        return found
+
+    def explain(self, message: Message, settings: MapSettings) -> list[str]:
+        """`element <- source <- rule (file and line)` for each element written."""
+        from mappings.engine.explain import explain
+
+        plan = self.plan(message.structure)
+        run = self.run(plan, message, settings, trace=True)
+        resources = settle_resources(run, plan.events, self._shop.rules)
+        return explain(run, [*resources, run.resources[0]], self._shop.rules)
+
+    def check(self) -> None:
+        """Compile everything. Raises MapErrors with all findings."""
+        from mappings.engine.checks import check
+
+        check(self.library, self._shop)
+
+
+def zone(name: str | None) -> ZoneInfo | None:
+    """Zone rules from the pinned tzdata package, never from the machine."""
+    if name is None:
+        return None
+    place = files("tzdata.zoneinfo")
+    for part in name.split("/"):
+        if not part or part.startswith("."):
+            raise SettingsError(f"there is no time zone {name}")
+        place = place.joinpath(part)
+    if not place.is_file():
+        raise SettingsError(f"there is no time zone {name}")
+    with place.open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def _minimal(library: Library) -> MessageMap:
+    rows = []
+    for label, path, kind, name in (
+        ("header", "MSH", "MessageHeader", "MSH-MessageHeader"),
+        ("patient", "*.PID", "Patient", "PID-Patient"),
+    ):
+        if library.has(f"segments/{name}.yaml"):
+            rows.append(MessageRow("messages", 0, label, label, path, kind, None, (name,), None, (), None))
+    if library.has("segments/MSH-Provenance.yaml"):
+        into = ("MSH-Provenance",)
+        rows.append(MessageRow("messages", 0, "source", None, "MSH", None, "provenance", into, None, (), None))
+    return MessageMap("messages", 0, "*", ("*",), tuple(rows), {})
+
+
+def _times(message: Message, codec: Codec) -> tuple[tuple[str | None, str | None], tuple[tuple[int, int, int], ...]]:
+    """(event time in UTC, Bundle.timestamp), and the leaves of MSH that the Bundle itself carries."""
+    header = message.segments[0]
+    engine = []
+    timestamp = event = None
+    sent = _stamp(header.fields, _MSH_TIME, codec)
+    if sent is not None:
+        timestamp = sent
+        engine.append((header.position, _MSH_TIME, 0))
+    event_segment = message.first("EVN")
+    if event_segment is not None:
+        event = _stamp(event_segment.fields, _EVN_TIME, codec, loose=True)
+    if event is None:
+        event = _stamp(header.fields, _MSH_TIME, codec, loose=True)
+    if message.control_id and message.control_id != NULL:
+        engine.append((header.position, _MSH_CONTROL_ID, 0))
+    return (as_utc(event) if event is not None else None, timestamp), tuple(engine)
+
+
+def _stamp(fields: list[str], number: int, codec: Codec, loose: bool = False) -> str | None:
+    """A full instant at a field; `loose`: minutes, hours or a day are taken from their beginning."""
+    text = fields[number] if number < len(fields) else ""
+    if not text or text == NULL:
+        return None
+    text = text.split(codec.repetition)[0].split(codec.component)[0].split(codec.subcomponent)[0].strip()
+    if loose:
+        mark = max(text.find("+"), text.find("-"))
+        head, offset = (text[:mark], text[mark:]) if mark > 0 else (text, "")
+        if 8 <= len(head) < 14 and head.isdigit():
+            text = f"{head:0<14}{offset}"
+    try:
+        return instant(text, codec.leaf)
+    except Invalid:
+        return None
+
+
+def load(overlays: Sequence[str | Path] = ()) -> EffectiveMap:
+    """The built-in maps under overlay folders. Raises MapError."""
+    return EffectiveMap(effective_library(overlays))
+
+
+def load_content(content: bytes) -> EffectiveMap:
+    """From `EffectiveMap.content`."""
+    return EffectiveMap(library_of(content))

@@ -1,0 +1,192 @@
+"""Inner resources (`emit`) and references by label (`link`): what joins the resources of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from adapters.fhir import definitions
+from mappings.engine.datatypes import NONE, WROTE, Value
+from mappings.engine.fetching import fetcher
+from mappings.engine.grammar import Row
+from mappings.engine.keys import compile_key
+from mappings.engine.runtime import Resource, Run, Scope, Seat
+from mappings.engine.sinks import sink
+from mappings.engine.targets import Target, resolve
+from mappings.ids import resource_id
+
+if TYPE_CHECKING:
+    from mappings.engine.plans import Plan
+    from mappings.engine.rows import RowCompiler
+
+__all__ = ["Link", "check_reference", "compile_link", "emitting", "labelled", "make"]
+
+Step = Callable[[Seat], int]
+
+
+def check_reference(target: Target, kinds: Sequence[str], row: Any) -> None:
+    """A reference stands where R4 has one, and points at what may stand there."""
+    if target.type != "Reference":
+        raise row.error(f"{target.to} is a {target.type}, no reference")
+    allowed = target.element.targets
+    for kind in kinds:
+        if kind and allowed and kind not in allowed and "Resource" not in allowed:
+            raise row.error(f"{target.to} can't refer to a {kind}")
+
+
+class Link:
+    """References from a resource to the nearest labelled ones, written when all resources are made."""
+
+    __slots__ = ("labels", "many", "put")
+
+    def __init__(self, target: Target, slot: str, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+        self.many = target.repeats and not target.rest
+        self.put = sink(target, slot, shared=True, rank=0, found=())
+
+    def write(self, run: Run, resource: Resource, seat_number: int, scope: Scope, position: int, own: Any) -> bool:
+        """`own`: what the label `self` means."""
+        wrote = False
+        for label in self.labels:
+            found = [own] if label == "self" else scope.nearest(label)
+            if not self.many and label != "self":
+                found = [last for last in [_last(found, position)] if last is not None]
+            for other in found:
+                if other is not resource and other.written:
+                    wrote = self.put(resource, seat_number, -1, run.reference(other, resource)) or wrote
+            if wrote and not self.many:
+                break
+        return wrote
+
+
+def _last(found: list[Resource], position: int) -> Resource | None:
+    """The last that begins at or before a position, else the first."""
+    chosen = None
+    for resource in found:
+        if chosen is None or resource.position <= position:
+            chosen = resource
+    return chosen
+
+
+def compile_link(kind: str, path: str, labels: tuple[str, ...], kinds: Sequence[str], row: Any, slot: str = "") -> Link:
+    """The link of an element of a type to labels; `kinds`: the types behind them."""
+    target = resolve(kind, path, row.error)
+    check_reference(target, kinds, row)
+    return Link(target, slot or labels[0], labels)
+
+
+def labelled(row: Row, compiler: RowCompiler) -> Step:
+    """`{to: diagnosis.condition, link: condition, slot: DG1}`: written when all resources are made."""
+    if row.to is None or not isinstance(row.link, (str, list)):
+        raise row.error("a row with `link` has `to` and a label")
+    labels = (str(row.link),) if isinstance(row.link, str) else tuple(str(label) for label in row.link)
+    link = compile_link(compiler.map.target, row.to, labels, (), row, compiler.slot(row))
+    compiler.slots.setdefault(row.to, set()).add(compiler.slot(row))
+
+    def later(seat: Seat) -> int:
+        return WROTE if link.write(seat.run, seat.resource, seat.number, seat.scope, seat.position, None) else NONE
+
+    from mappings.engine.conditions import compile_when
+
+    when = compile_when(row.when, compiler.scene, row.line)
+    compiler.finals.append(later if when is None else lambda seat: later(seat) if when(seat) else NONE)
+    return lambda seat: NONE
+
+
+def emitting(row: Row, compiler: RowCompiler) -> Step:
+    """`{to: generalPractitioner, emit: Practitioner, from: PD1-4, as: XCN}`."""
+    kind = str(row.emit)
+    if kind not in definitions().resources:
+        raise row.error(f"{kind} is no resource type of R4")
+    if len(row.source) != 1:
+        raise row.error("emit has one source")
+    shop = compiler.shop
+    plan = shop.emitted(row, compiler)
+    place, several = None, False
+    if row.to is not None:
+        place, target = compiler.place(row)
+        check_reference(target, (kind,), row)
+        several = target.repeats or any(repeats for _, repeats in target.rest)
+    links = tuple(
+        compile_link(kind, path, (labels,) if isinstance(labels, str) else tuple(labels), (), row, f"{row.id}:{labels}")
+        for path, labels in (row.link or {}).items()
+    )
+    key = plan.key
+    if row.key is not None:
+        key = compile_key(row.key, kind, plan.scene, plan.own, plan.datatype, row.file, row.line)
+    label = row.label
+    if label is not None:
+        shop.emit_labels.add(label)
+    if plan.own is not None:
+        return _segment_emit(plan, key, place, links, label)
+    source = compiler.path(row.source[0], row)
+    compiler.covers.append((source, plan.name))
+    fetch = fetcher(source, compiler.own)
+
+    def emit(seat: Seat) -> int:
+        run = seat.run
+        status = NONE
+        for position, field, repetition, text, level, shift in fetch(seat):
+            if text == '""':
+                continue
+            child = Seat(run, seat.resource, run.message.segments[position], seat.scope)
+            child.piece = Value(text, level, run.codec)
+            child.field, child.repetition, child.shift = field, repetition, shift
+            if _emit(child, seat, plan, key, place, repetition, links, label):
+                status = WROTE
+                if not several and place is not None:
+                    break
+        return status
+
+    return emit
+
+
+def _segment_emit(plan: Plan, key: Any, place: Any, links: tuple[Link, ...], label: str | None) -> Step:
+    def emit(seat: Seat) -> int:
+        segment = seat.segment
+        if segment.name != plan.own:
+            found = seat.scope.find(str(plan.own))
+            if not found:
+                return NONE
+            segment = found[0]
+        child = Seat(seat.run, seat.resource, segment, seat.scope)
+        return WROTE if _emit(child, seat, plan, key, place, -1, links, label) else NONE
+
+    return emit
+
+
+def make(seat: Seat, plan: Plan, key: Any, parent: Resource | None, label: str) -> Resource:
+    """The resource of a seat's key; the seat is set on it."""
+    run = seat.run
+    parts = key(seat, parent) if key is not None else None
+    if parts is None:
+        place = f"{seat.segment.name}[{seat.segment.number}]-{seat.field}[{seat.repetition}].{seat.shift}"
+        parts = ("message", run.sha256, place, plan.name)
+    id_ = resource_id(run.namespace, plan.kind, parts)
+    seat.resource = run.resource(plan.kind, id_, seat.position, seat.scope, label)
+    return seat.resource
+
+
+def _emit(
+    child: Seat, seat: Seat, plan: Plan, key: Any, place: Any, repetition: int, links: tuple[Link, ...], label: str | None
+) -> bool:
+    """Make the inner resource, put its reference in place. False if nothing was written in it."""
+    chosen = plan.chosen(child)
+    if chosen is None:
+        return False
+    run, parent = seat.run, seat.resource
+    resource = make(child, chosen, key or chosen.key, parent, label or "")
+    if resource is parent:
+        return False
+    chosen.run(child)
+    if not resource.written:
+        return False
+    if label:
+        seat.scope.name(label, resource)
+    if place is not None:
+        place(parent, seat.number, repetition, run.reference(resource, parent))
+    for link in links:
+        run.links.append((link, resource, child.number, seat.scope, seat.position, parent))
+    return True
+
+

@@ -1,0 +1,134 @@
+"""Fetching text by a source path from a seat: pieces (position, field, repetition, text, level, bit of first leaf)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from mappings.engine.datatypes import locator
+from mappings.engine.sources import SourcePath
+
+if TYPE_CHECKING:
+    from adapters.hl7v2 import Segment
+    from mappings.engine.codec import Codec
+    from mappings.engine.runtime import Seat
+
+__all__ = ["Fetch", "Fetched", "fetcher", "raw_text"]
+
+Fetched: TypeAlias = "tuple[int, int, int, str, int, int]"
+Fetch: TypeAlias = "Callable[[Seat], Sequence[Fetched]]"
+
+
+def fetcher(path: SourcePath, own: str | None) -> Fetch:
+    """How a path is fetched. `own`: the seat's segment name; None if it stands on a piece of text."""
+    if own is None:
+        return _piece(path)
+    if path.owner == own:
+        return _own_field(path) if not path.component and not path.repetition else _own_part(path)
+    return _other(path)
+
+
+def _own_field(path: SourcePath) -> Fetch:
+    number = path.field
+
+    def field(seat: Seat) -> Sequence[Fetched]:
+        fields = seat.fields
+        if number >= len(fields):
+            return ()
+        text = fields[number]
+        if not text:
+            return ()
+        repetition = seat.codec.repetition
+        if repetition in text:
+            position = seat.position
+            return [(position, number, at, part, 0, 0) for at, part in enumerate(text.split(repetition)) if part]
+        return ((seat.position, number, 0, text, 0, 0),)
+
+    return field
+
+
+def _own_part(path: SourcePath) -> Fetch:
+    return lambda seat: _parts(seat.segment, path, seat.codec)
+
+
+def _other(path: SourcePath) -> Fetch:
+    name = path.owner
+
+    def other(seat: Seat) -> Sequence[Fetched]:
+        if seat.segment.name == name:
+            return _parts(seat.segment, path, seat.codec)
+        found = seat.scope.find(name)
+        return _parts(found[0], path, seat.codec) if found else ()
+
+    return other
+
+
+def _parts(segment: Segment, path: SourcePath, codec: Codec) -> Sequence[Fetched]:
+    number = path.field
+    fields = segment.fields
+    if number >= len(fields) or not fields[number]:
+        return ()
+    found: list[Fetched] = []
+    position = segment.position
+    for at, text in enumerate(fields[number].split(codec.repetition)):
+        if not text or (path.repetition and path.repetition != at + 1):
+            continue
+        if not path.component:
+            found.append((position, number, at, text, 0, 0))
+            continue
+        parts = text.split(codec.component)
+        index = path.component - 1
+        if index >= len(parts) or not parts[index]:
+            continue
+        shift = index
+        if codec.subcomponent in text:
+            shift += sum([part.count(codec.subcomponent) for part in parts[:index]])
+        part = parts[index]
+        if not path.subcomponent:
+            found.append((position, number, at, part, 1, shift))
+            continue
+        leaves = part.split(codec.subcomponent)
+        below = path.subcomponent - 1
+        if below < len(leaves) and leaves[below]:
+            found.append((position, number, at, leaves[below], 2, shift + below))
+    return found
+
+
+def _piece(path: SourcePath) -> Fetch:
+    at = locator(path)
+
+    def piece(seat: Seat) -> Sequence[Fetched]:
+        value = seat.piece
+        assert value is not None
+        found = at(value)
+        if found is None:
+            return ()
+        text, bit, level = found
+        return ((seat.position, seat.field, seat.repetition, text, level, seat.shift + bit),)
+
+    return piece
+
+
+def raw_text(path: SourcePath, own: str | None) -> Callable[[Seat], str]:
+    """The raw text at a path, all repetitions of a whole field together; '' without."""
+    if own is not None and not path.component and not path.repetition:
+        number, name = path.field, path.owner
+
+        def field(seat: Seat) -> str:
+            fields = seat.fields
+            if name != own and seat.segment.name != name:
+                found = seat.scope.find(name)
+                if not found:
+                    return ""
+                fields = found[0].fields
+            return fields[number] if number < len(fields) else ""
+
+        return field
+    fetch = fetcher(path, own)
+
+    def part(seat: Seat) -> str:
+        for _, _, _, text, _, _ in fetch(seat):
+            return text
+        return ""
+
+    return part

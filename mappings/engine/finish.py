@@ -1,0 +1,197 @@
+"""From resources in the making to changes: links, defaults, events, what can't stand, order (commands.md, "Bundle")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapters.hl7v2 import Issue
+from mappings.engine.events import Event, run_events
+from mappings.engine.requirements import incomplete, lacking
+from mappings.engine.runtime import Resource, Run
+from mappings.values import Change, Element
+
+if TYPE_CHECKING:
+    from mappings.engine.workshop import Rule
+
+__all__ = ["changes_of", "settle_resources"]
+
+_SHARED = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Device"})
+_PATIENT = "patient"
+
+
+def settle_resources(run: Run, events: tuple[Event, ...], rules: list[Rule]) -> list[Resource]:
+    """Write what joins the resources; give those that stand, in Bundle order without Provenance."""
+    for link, resource, number, scope, position, own in run.links:
+        if resource.written:
+            link.write(run, resource, number, scope, position, own)
+    for label, link, resource, number, scope, position in run.backs:
+        if resource.written:
+            holder = _before(scope.nearest(label), position)
+            if holder is not None and holder is not resource and holder.written:
+                link.write(run, holder, number, scope, position, resource)
+    for resource in run.resources:
+        if resource.trace:
+            for plan, seat in resource.deferred:
+                plan.finish(seat)
+    run_events(events, run)
+    made = [each for each in run.resources if each.trace and each.written and each.kind != "Provenance"]
+    _set_aside(run, made, rules)
+    return sorted([each for each in made if not each.aside], key=_order)
+
+
+def _before(found: list[Resource], position: int) -> Resource | None:
+    chosen = None
+    for resource in found:
+        if chosen is None or resource.position <= position:
+            chosen = resource
+    return chosen
+
+
+_FIRST = {"MessageHeader": 0, "Patient": 1}
+
+
+def _order(resource: Resource) -> tuple[int, int, int]:
+    return _FIRST.get(resource.kind, 2), resource.position, resource.number
+
+
+def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
+    """Set aside what lacks a required element; losing one may take another with it."""
+    checked = [*made, *(each for each in run.resources if each.kind == "Provenance")]
+    while True:
+        again = False
+        for resource in checked:
+            if not resource.aside:
+                for path, slot, item in incomplete(resource):
+                    _drop(run, rules, resource, path, slot, item)
+        for resource in made:
+            if resource.aside:
+                continue
+            name = lacking(resource)
+            if name:
+                again = True
+                resource.aside = name
+                segment = run.message.segments[resource.position]
+                where = f"{segment.name}[{segment.number}]"
+                text = f"the {resource.kind} is set aside: its required element {name} is missing"
+                run.issues.append(Issue("error", "required", where, f"{resource.kind}.{name}", text))
+        standing = {id(each) for each in made if not each.aside}
+        for reference, target, holder in run.references:
+            if "reference" in reference and id(target) not in standing and not holder.aside:
+                _loosen(reference, target)
+                if not reference:
+                    again = _prune(holder) or again
+        if not again:
+            return
+
+
+def _drop(run: Run, rules: list[Rule], resource: Resource, path: str, slot: str, item: Any) -> None:
+    """Take an object out of a list that can't hold it; its sources are set aside."""
+    key = (path, slot)
+    left = [each for each in resource.registers[key] if each is not item]
+    if left:
+        resource.registers[key] = left
+    else:
+        del resource.registers[key]
+    segment = run.message.segments[resource.position]
+    text = f"a part of {path} is left out: a required element of it is missing"
+    where = f"{segment.name}[{segment.number}]"
+    run.issues.append(Issue("error", "required", where, f"{resource.kind}.{path}", text))
+    _unwrite(run, rules, resource, path, slot, item)
+
+
+def _unwrite(run: Run, rules: list[Rule], resource: Resource, path: str, slot: str, item: Any) -> None:
+    """Move the traces of an object's rows to a resource that doesn't stand, so that they count as set aside."""
+    places = [(number, repetition) for (p, s, number, repetition), each in resource.items.items() if each is item]
+    mine = {at for at, rule in enumerate(rules) if rule.kind == resource.kind and rule.register == (path, slot)}
+    repetitions = {repetition for _, repetition in places}
+    gone = Resource(resource.kind, resource.id, len(run.resources), resource.position, resource.scope, "")
+    gone.aside = path
+    kept = []
+    for trace in resource.trace:
+        hit = trace[0] in mine and (not repetitions or -1 in repetitions or trace[3] in repetitions)
+        (gone.trace if hit else kept).append(trace)
+    resource.trace = kept
+    run.resources.append(gone)
+
+
+def _loosen(reference: dict[str, Any], target: Resource) -> None:
+    """A reference to what isn't made keeps what names it: identifier and display."""
+    reference.clear()
+    identifiers = [value for (path, _), value in sorted(target.registers.items()) if path == "identifier" and value]
+    if identifiers:
+        first = identifiers[0]
+        reference["identifier"] = first[0] if isinstance(first, list) else first
+    display = _display(target)
+    if display:
+        reference["display"] = display
+    if reference:
+        reference["type"] = target.kind
+
+
+def _display(target: Resource) -> str:
+    """The name of a resource as text."""
+    for (path, _), value in target.registers.items():
+        if path == "name" and value:
+            name = value[0] if isinstance(value, list) else value
+            if isinstance(name, str):
+                return name
+            words = [*name.get("prefix", ()), *name.get("given", ()), name.get("family", "")]
+            return str(name.get("text") or " ".join(word for word in words if word))
+        if path == "code" and isinstance(value, dict):
+            return str(value.get("text") or value.get("coding", [{}])[0].get("display", ""))
+    return ""
+
+
+def _prune(resource: Resource) -> bool:
+    """Take out the empty objects that lost references leave; True if a register went."""
+    gone = False
+    for key, value in list(resource.registers.items()):
+        if value is None:
+            continue
+        left = _pruned(value)
+        if left is None:
+            del resource.registers[key]
+            gone = True
+        elif left is not value:
+            resource.registers[key] = left
+            gone = True
+    return gone
+
+
+def _pruned(value: Any) -> Any:
+    """The value without empty objects and lists; None if nothing is left."""
+    if isinstance(value, dict):
+        found = {name: _pruned(item) for name, item in value.items()}
+        if all([found[name] is item for name, item in value.items()]) and value:
+            return value
+        return {name: item for name, item in found.items() if item is not None} or None
+    if isinstance(value, list):
+        items = [_pruned(item) for item in value]
+        if all([new is old for new, old in zip(items, value, strict=True)]) and value:
+            return value
+        return [item for item in items if item is not None] or None
+    return value
+
+
+def changes_of(resources: list[Resource]) -> tuple[Change, ...]:
+    """The changes in Bundle order, each with its patient."""
+    patients = [each for each in resources if each.kind == "Patient"]
+    found = []
+    for resource in resources:
+        ranks = resource.ranks
+        elements = [
+            Element(key[0], key[1], value, ranks.get(key, 0)) if ranks else Element(key[0], key[1], value)
+            for key, value in resource.registers.items()
+        ]
+        found.append(Change(resource.kind, resource.id, _patient(resource, patients), tuple(elements)))
+    return tuple(found)
+
+
+def _patient(resource: Resource, patients: list[Resource]) -> str | None:
+    if resource.kind == "Patient":
+        return resource.id
+    if resource.kind in _SHARED or not patients:
+        return None
+    near = [each for each in resource.scope.nearest(_PATIENT) if not each.aside and each.kind == "Patient"]
+    chosen = _before(near, resource.position) or patients[0]
+    return chosen.id

@@ -1,0 +1,194 @@
+"""Message maps compiled: which segments make or fill which resources, in row order; and the run over a message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from adapters.fhir import definitions
+from adapters.hl7v2 import Segment
+from mappings.engine.codec import NULL
+from mappings.engine.conditions import Condition, compile_when
+from mappings.engine.emits import Link, compile_link, make
+from mappings.engine.events import Event, compile_events
+from mappings.engine.grammar import MessageMap, MessageRow
+from mappings.engine.keys import Key, compile_key, nearest
+from mappings.engine.plans import PlaceScene, Plan
+from mappings.engine.runtime import Resource, Run, Scope, Seat
+from mappings.errors import MapError
+
+if TYPE_CHECKING:
+    from mappings.engine.workshop import Workshop
+
+__all__ = ["PROVENANCE", "MessagePlan", "Row", "compile_message", "run_rows"]
+
+PROVENANCE = "provenance"
+"""The built-in label of the one Provenance."""
+
+_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A compiled row. `own`: its segment, '' for a group. `back`: (label, element) that points here."""
+
+    id: str
+    path: str
+    own: str
+    label: str
+    make: str | None
+    into: str | None
+    by: tuple[Plan, ...]
+    when: Condition | None
+    key: Key | None
+    links: tuple[Link, ...]
+    back: tuple[tuple[str, Link], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePlan:
+    """All rows of a structure; `wanted`: the paths that they name; `excused`: segment -> field -> reasons."""
+
+    rows: tuple[Row, ...]
+    wanted: dict[str, None]
+    excused: dict[str, dict[int, list[tuple[int, int, str]]]]
+    events: tuple[Event, ...]
+    known: bool
+
+
+def compile_message(message: MessageMap, shop: Workshop, known: bool = True) -> MessagePlan:
+    """The plan of a message map. Raises MapError."""
+    kinds: dict[str, str] = {PROVENANCE: "Provenance"}
+    for row in message.rows:
+        if row.make is not None and row.label is not None:
+            if row.label in kinds and kinds[row.label] != row.make:
+                raise row.error(f"the label {row.label} is a {kinds[row.label]} already")
+            kinds[row.label] = row.make
+    rows = tuple(_row(row, kinds, shop) for row in message.rows)
+    if not known:
+        # nothing is known of the groups of such a message: a segment is taken wherever it stands
+        rows = tuple(row if "." in row.path else replace(row, path=f"*.{row.path}") for row in rows)
+    events = compile_events(shop, kinds)
+    return MessagePlan(rows, dict.fromkeys(row.path for row in rows), _excused(message), events, known)
+
+
+def _row(row: MessageRow, kinds: dict[str, str], shop: Workshop) -> Row:
+    last = row.path.rsplit(".", 1)[-1]
+    own = last if _SEGMENT.fullmatch(last) else ""
+    kind = row.make or kinds.get(row.into or "")
+    if kind is None:
+        raise row.error(f"no row makes the label {row.into}")
+    if kind not in definitions().resources:
+        raise row.error(f"{kind} is no resource type of R4")
+    scene = PlaceScene(shop, own, None, row.file)
+    plans = tuple(shop.segment_plan(name, row) for name in row.by)
+    for plan in plans:
+        if plan.kind != kind:
+            raise row.error(f"{plan.name} fills a {plan.kind}, not a {kind}")
+    links: list[Link] = []
+    back: list[tuple[str, Link]] = []
+    for path, labels in row.link:
+        if labels == ("self",):
+            label, _, element = path.partition(".")
+            if label not in kinds:
+                raise row.error(f"no row makes the label {label}")
+            back.append((label, compile_link(kinds[label], element, labels, (kind,), row, row.label or row.id)))
+            continue
+        unknown = [label for label in labels if label not in kinds and label not in shop.emit_labels]
+        if unknown:
+            raise row.error(f"no row makes the label {unknown[0]}")
+        links.append(compile_link(kind, path, labels, [kinds.get(label, "") for label in labels], row))
+    key = None
+    if row.key is not None:
+        key = compile_key(row.key, kind, scene, own, None, row.file, row.line)
+    when = compile_when(row.when, scene, row.line)
+    return Row(row.id, row.path, own, row.label or row.id, row.make, row.into, plans, when, key, tuple(links), tuple(back))
+
+
+def _excused(message: MessageMap) -> dict[str, dict[int, list[tuple[int, int, str]]]]:
+    from mappings.engine.sources import parse
+
+    found: dict[str, dict[int, list[tuple[int, int, str]]]] = {}
+    for text, (_, line) in message.excused.items():
+        path = parse(text)
+        if path is None:
+            raise MapError(message.file, line, f"{text} is no segment and no field")
+        fields = found.setdefault(path.owner, {})
+        fields.setdefault(path.field, []).append((path.component, path.subcomponent, f"{message.file}:{line}"))
+    return found
+
+
+def run_rows(plan: MessagePlan, run: Run, places: dict[str, list[tuple[Scope, Segment | None]]]) -> None:
+    """Every row at every place of its path."""
+    for row in plan.rows:
+        for scope, segment in places.get(row.path, ()):
+            _run_row(row, run, scope, segment)
+
+
+def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
+    sources = _sources(row, scope, segment)
+    if not sources:
+        return
+    first = segment if segment is not None else sources[0][1]
+    seat = Seat(run, _NOBODY, first, scope)
+    if row.when is not None and not row.when(seat):
+        return
+    if row.make is not None:
+        resource = _made(row, run, scope, sources, seat)
+    else:
+        found = nearest(seat, row.into or "")
+        if found is None:
+            return
+        resource = found
+    for plan, source in sources:
+        place = Seat(run, resource, source, scope)
+        plan.run(place)
+    for link in row.links:
+        run.links.append((link, resource, seat.number, scope, first.position, None))
+    for label, link in row.back:
+        run.backs.append((label, link, resource, seat.number, scope, first.position))
+
+
+def _sources(row: Row, scope: Scope, segment: Segment | None) -> Sequence[tuple[Plan, Segment]]:
+    """Each map with each segment that it runs on."""
+    found: list[tuple[Plan, Segment]] = []
+    for plan in row.by:
+        if segment is not None and plan.own == segment.name:
+            found.append((plan, segment))
+        else:
+            found.extend([(plan, each) for each in scope.find(str(plan.own))])
+    return found
+
+
+def _made(row: Row, run: Run, scope: Scope, sources: Any, seat: Seat) -> Resource:
+    """The resource of a row: by its own key, else by the first of its maps that has a valued one."""
+    parts = row.key(seat, None) if row.key is not None else None
+    if parts is None:
+        for plan, source in sources:
+            if plan.key is not None:
+                parts = plan.key(Seat(run, _NOBODY, source, scope), None)
+                if parts is not None:
+                    break
+    if parts is None:
+        number = run.counts.get(("row", row.id), 0) + 1
+        run.counts["row", row.id] = number
+        parts = ("message", run.sha256, row.id, str(number))
+    found = parts
+    resource = make(seat, sources[0][0], lambda *_: found, None, row.label)
+    scope.name(row.label, resource)
+    return resource
+
+
+_NOBODY = Resource("", "", -1, 0, Scope("", None), "")
+"""Stands in a seat whose resource isn't known yet; nothing is written to it."""
+
+
+def authority_of(fields: list[str], number: int, codec: Any) -> str:
+    """The HD in a field of MSH as an authority: universal id, else namespace."""
+    text = fields[number] if number < len(fields) else ""
+    parts = [codec.plain(part) for part in text.split(codec.repetition)[0].split(codec.component)]
+    if not parts or parts[0] == NULL:
+        return ""
+    return (parts[1] if len(parts) > 1 else "") or parts[0]

@@ -1,0 +1,210 @@
+"""Plans: a segment map, or a data type map that makes a resource, compiled to steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapters.fhir import definitions
+from mappings.engine.conditions import Asked, Condition, compile_when
+from mappings.engine.datatypes import locator, own_path
+from mappings.engine.fetching import raw_text
+from mappings.engine.grammar import Map, Row
+from mappings.engine.keys import Key, compile_key, nearest
+from mappings.engine.makers import full_mask
+from mappings.engine.rows import RowCompiler, Step
+from mappings.engine.runtime import Seat
+from mappings.engine.sources import SourcePath, parse
+from mappings.engine.targets import resolve
+from mappings.errors import MapError
+from mappings.predicates import PREDICATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mappings.engine.workshop import Workshop
+
+__all__ = ["Plan", "PlaceScene", "compile_plan"]
+
+
+class PlaceScene:
+    """Conditions asked at a seat: paths of its segment and its group (`own`), or of its piece of text (`datatype`)."""
+
+    def __init__(self, shop: Workshop, own: str | None, datatype: str | None, file: str) -> None:
+        self.shop = shop
+        self.own = own
+        self.datatype = datatype
+        self.file = file
+
+    def raw(self, path: str, line: int) -> Callable[[Asked], str]:
+        found = parse(path, self.datatype if self.own is None else None)
+        if found is None or (self.own is not None and not found.field):
+            raise MapError(self.file, line, f"{path} is no source path here")
+        return raw_text(found, self.own)
+
+    def special(self, name: str, value: Any, line: int) -> Condition | None:
+        names = tuple(str(item) for item in (value if isinstance(value, list) else [value]))
+        if name == "event":
+            events = frozenset(names)
+            return lambda seat: seat.run.event in events
+        if name == "segment":
+            return lambda seat: all([bool(seat.scope.find(each)) for each in names])
+        if name == "absent":
+            return lambda seat: not any([bool(seat.scope.find(each)) for each in names])
+        if name == "made":
+            return lambda seat: any([found is not None and found.written for found in (nearest(seat, each) for each in names)])
+        if name == "predicate":
+            return self._predicates(names, line)
+        if name == "option":
+            return self._options(value, line)
+        return None
+
+    def _predicates(self, names: tuple[str, ...], line: int) -> Condition:
+        for name in names:
+            if name not in PREDICATES:
+                raise MapError(self.file, line, f"there is no predicate {name}")
+        if len(names) == 1:
+            return PREDICATES[names[0]]
+        found = tuple(PREDICATES[name] for name in names)
+        return lambda seat: all([predicate(seat) for predicate in found])
+
+    def _options(self, value: Any, line: int) -> Condition:
+        if not isinstance(value, dict):
+            raise MapError(self.file, line, "option must be a mapping: {name: [values]}")
+        wanted: list[tuple[str, frozenset[str]]] = []
+        for name, values in value.items():
+            texts = frozenset(str(item) for item in (values if isinstance(values, list) else [values]))
+            known = self.shop.library.options.get(name)
+            if known is None or not texts <= set(known[1]):
+                raise MapError(self.file, line, f"options.yaml has no option {name} with these values")
+            wanted.append((str(name), texts))
+        return lambda seat: all([seat.run.options[name] in texts for name, texts in wanted])
+
+
+class Plan:
+    """A compiled map. `own`: its segment; else `datatype`. `kind`: the resource type that it fills."""
+
+    __slots__ = (
+        "covers", "datatype", "dispatch", "excused", "file", "finals", "key", "kind", "line", "name", "own", "replaced", "rules",
+        "scene", "slots", "steps",
+    )  # fmt: skip
+
+    def __init__(self, found: Map, shop: Workshop) -> None:
+        self.name = found.name
+        self.file = found.file
+        self.line = found.line
+        self.kind = found.target
+        self.own = found.source if found.kind == "segment" else None
+        self.datatype = None if found.kind == "segment" else found.source
+        self.scene = PlaceScene(shop, self.own, self.datatype, found.file)
+        self.steps: tuple[tuple[int, Step], ...] = ()
+        self.finals: tuple[Step, ...] = ()
+        self.key: Key | None = None
+        self.dispatch: tuple[tuple[Condition | None, Plan], ...] = ()
+        self.excused: Any = ()
+        self.replaced: tuple[tuple[tuple[str, tuple[str, ...]], ...], Condition | None] = ((), None)
+        self.covers: tuple[tuple[SourcePath, str], ...] = ()
+        self.slots: dict[str, set[str]] = {}
+
+    def chosen(self, seat: Seat) -> Plan | None:
+        """This plan, or the one that it dispatches to; None if none fits."""
+        if not self.dispatch:
+            return self
+        for when, plan in self.dispatch:
+            if when is None or when(seat):
+                return plan.chosen(seat)
+        return None
+
+    def run(self, seat: Seat) -> None:
+        """Run on a seat whose resource is set."""
+        fields = seat.fields if seat.piece is None else seat.piece.parts
+        count = len(fields)
+        for index, step in self.steps:
+            if index < 0 or (index < count and fields[index]):
+                step(seat)
+        if self.finals or self.replaced[0]:
+            seat.resource.deferred.append((self, seat))
+        if self.excused:
+            if seat.piece is None:
+                seat.run.excuses.append((self.excused, seat.segment))
+            else:
+                self._excuse(seat)
+
+    def _excuse(self, seat: Seat) -> None:
+        value = seat.piece
+        assert value is not None
+        for at, where in self.excused:
+            found = at(value)
+            if found is not None:
+                text, bit, level = found
+                mask = full_mask(text, level, seat.codec)
+                notes = tuple([("excused", low, where) for low in range(mask.bit_length()) if mask >> low & 1])
+                marks = (0, 0, mask, 0, notes)
+                seat.resource.trace.append((-1, seat.position, seat.field, seat.repetition, seat.shift + bit, marks))
+
+    def finish(self, seat: Seat) -> None:
+        """Defaults, constants and what the map replaces, once all maps of the resource have run."""
+        for step in self.finals:
+            step(seat)
+        paths, when = self.replaced
+        if paths and (when is None or when(seat)):
+            registers = seat.resource.registers
+            for path, slots in paths:
+                for slot in slots:
+                    registers.setdefault((path, slot), None)
+
+
+def compile_plan(found: Map, shop: Workshop, plan: Plan) -> None:
+    """Fill a plan that is registered already (maps may emit each other)."""
+    if found.target not in definitions().resources:
+        raise found.error(f"{found.target} is no resource type of R4")
+    if found.dispatch:
+        rows = []
+        for when, name, line in found.dispatch:
+            row = Row(file=found.file, line=line, id=name)
+            rows.append((compile_when(when, plan.scene, line), shop.resource_plan(name, found.target, row)))
+        plan.dispatch = tuple(rows)
+        return
+    compiler = RowCompiler(found, shop, plan.scene)
+    plan.key = compile_key(found.key, plan.kind, plan.scene, plan.own, plan.datatype, found.file, found.line)
+    if found.key is None and plan.datatype is not None:
+        plan.key = shop.default_key(plan)
+    plan.steps = tuple(compiler.steps(found.rows))
+    plan.finals = tuple(compiler.finals)
+    plan.covers = tuple(compiler.covers)
+    plan.slots = compiler.slots
+    plan.replaced = _replaced(found, plan)
+    plan.excused = _segment_excused(found) if plan.own is not None else _piece_excused(found)
+
+
+def _replaced(found: Map, plan: Plan) -> Any:
+    raw = found.replaces
+    if raw is None:
+        return (), None
+    when = None
+    if isinstance(raw, dict):
+        when = compile_when(raw.get("when"), plan.scene, found.line)
+        raw = raw.get("paths", [])
+    rows = []
+    for path in raw:
+        if not path.endswith("[x]"):
+            resolve(plan.kind, path, found.error)
+        inside = f"{path}."
+        for known, slots in sorted(plan.slots.items()):
+            if known == path or known.startswith(inside):
+                rows.append((known, tuple(sorted(slots))))
+    return tuple(rows), when
+
+
+def _segment_excused(found: Map) -> dict[int, list[tuple[int, int, str]]]:
+    """Field -> (component or 0, subcomponent or 0, the row that says why)."""
+    rows: dict[int, list[tuple[int, int, str]]] = {}
+    for text, (_, line) in found.excused.items():
+        path = parse(text)
+        if path is None or path.owner != found.source or not path.field:
+            raise found.error(f"{text} is no field of {found.source}", line)
+        rows.setdefault(path.field, []).append((path.component, path.subcomponent, f"{found.file}:{line}"))
+    return rows
+
+
+def _piece_excused(found: Map) -> list[tuple[Any, str]]:
+    return [(locator(own_path(text, found, line)), f"{found.file}:{line}") for text, (_, line) in found.excused.items()]

@@ -1,0 +1,42 @@
+"""The one Provenance of a Bundle (R4 provenance.html): its targets, where the content came from, what made it.
+
+Maps may add to it under the label `provenance`; what R4 requires and no map has said is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mappings.engine.messages import PROVENANCE
+from mappings.engine.runtime import Resource, Run
+from mappings.ids import resource_id
+
+__all__ = ["begin", "complete"]
+
+_SHA256 = "urn:oid:2.16.840.1.101.3.4.2.1"  # NIST's OID of SHA-256
+_ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+
+
+def begin(run: Run) -> Resource:
+    """The Provenance, known to the maps by its label."""
+    id_ = resource_id(run.namespace, "Provenance", ("message", run.sha256))
+    made = run.resource("Provenance", id_, 0, run.root, PROVENANCE)
+    run.root.name(PROVENANCE, made)
+    return made
+
+
+def complete(made: Resource, others: Sequence[Resource], sha256: str, map_hash: str) -> None:
+    """Everything that only the finished Bundle can say."""
+    registers = made.registers
+    registers["target", "bundle"] = [{"reference": f"{other.kind}/{other.id}"} for other in others]
+    registers["entity", "0-message"] = [_entity("source message", sha256)]
+    registers["entity", "1-map"] = [_entity("effective map", map_hash)]
+    if ("recorded", "") not in registers and ("_recorded", "") not in registers:
+        registers["_recorded", ""] = dict(_ABSENT)
+    if not any([path == "agent" and value for (path, _), value in registers.items()]):
+        registers["agent", "sender"] = [{"who": {"display": "unknown"}}]
+
+
+def _entity(display: str, digest: str) -> dict[str, Any]:
+    return {"role": "source", "what": {"display": display, "identifier": {"system": _SHA256, "value": digest}}}

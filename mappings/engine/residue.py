@@ -1,0 +1,275 @@
+"""Residue is arithmetic (mappings.md): the leaves of a message less what was written and what is excused.
+
+Every non-empty leaf is counted exactly once: mapped, kept, excused or residue, in this order of precedence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from adapters.hl7v2 import Issue, path
+from mappings.engine.makers import full_mask
+from mappings.engine.runtime import Resource, Run
+
+if TYPE_CHECKING:
+    from adapters.hl7v2 import Segment
+    from mappings.engine.workshop import Rule
+
+__all__ = ["Account", "account", "source_path"]
+
+Cell: TypeAlias = "list[int]"
+"""Masks over the leaves of one repetition: mapped, kept, excused, invalid, set aside."""
+Spot: TypeAlias = "tuple[int, int, int]"
+"""Segment position, field, 0-based repetition."""
+
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "invalid": ("error", "value"),
+    "partly": ("warning", "incomplete"),
+    "lost": ("error", "code-invalid"),
+    "removed": ("information", "informational"),
+}
+
+
+class Account:
+    """The outcome: counts, residue, excused, issues."""
+
+    __slots__ = ("excused", "issues", "leaves", "residue")
+
+    def __init__(self) -> None:
+        self.leaves = (0, 0, 0, 0)
+        self.residue: list[tuple[str, str]] = []
+        self.excused: list[tuple[str, str]] = []
+        self.issues: list[Issue] = []
+
+
+def account(
+    run: Run,
+    rules: list[Rule],
+    excused: Mapping[str, Any],
+    covers: Callable[[str, int, int], bool],
+    engine: tuple[Spot, ...],
+) -> Account:
+    """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: written by the engine."""
+    cells: dict[Spot, Cell] = {}
+    notes: list[tuple[Spot, int, str, str, Resource, int]] = []
+    for resource in run.resources:
+        if resource.trace:
+            _collect(resource, cells, notes)
+    for spot in engine:
+        cell = cells.get(spot)
+        if cell is None:
+            cells[spot] = [1, 0, 0, 0, 0]
+        else:
+            cell[0] |= 1
+    found = Account()
+    reasons: dict[tuple[Spot, int], str] = {}
+    if notes:
+        _tell(run, rules, cells, notes, found, reasons)
+    excuses = _excuses(run, excused)
+    mapped = kept = left_out = 0
+    codec = run.codec
+    repetition_mark, component_mark, subcomponent_mark = codec.repetition, codec.component, codec.subcomponent
+    for segment in run.message.segments:
+        position = segment.position
+        fields = segment.fields
+        excuse = excuses.get(position)
+        for number in range(3 if segment.name == "MSH" else 1, len(fields)):
+            text = fields[number]
+            if not text:
+                continue
+            for repetition, part in enumerate(text.split(repetition_mark)) if repetition_mark in text else ((0, text),):
+                if not part:
+                    continue
+                if component_mark in part or subcomponent_mark in part:
+                    full = full_mask(part, 0, codec)
+                else:
+                    full = 1
+                cell = cells.get((position, number, repetition))
+                if cell is None:
+                    rest = full
+                    cell = _NO_CELL
+                else:
+                    done = cell[0] & full
+                    rest = full & ~done
+                    mapped += done.bit_count()
+                    if not rest:
+                        continue
+                    keeps = rest & cell[1]
+                    if keeps:
+                        kept += keeps.bit_count()
+                        rest &= ~keeps
+                    if not rest:
+                        continue
+                left = _left_out(rest, cell, excuse, segment, number, repetition, part, run, reasons, found)
+                left_out += left.bit_count()
+                rest &= ~left
+                if rest:
+                    _residue(rest, cell, segment, number, repetition, part, run, covers, found)
+    found.leaves = (mapped, kept, left_out, len(found.residue))
+    return found
+
+
+_NO_CELL: Cell = [0, 0, 0, 0, 0]
+
+
+def _collect(resource: Resource, cells: dict[Spot, Cell], notes: list[Any]) -> None:
+    stands = not resource.aside
+    for rule, position, field, repetition, shift, marks in resource.trace:
+        mapped, kept, excused, invalid, said = marks
+        spot = (position, field, repetition)
+        if said:
+            for kind, bit, text in said:
+                notes.append((spot, shift + bit, kind, text, resource, rule))
+        if shift:
+            mapped <<= shift
+            kept <<= shift
+            excused <<= shift
+            invalid <<= shift
+        cell = cells.get(spot)
+        if cell is None:
+            cell = cells[spot] = [0, 0, 0, 0, 0]
+        if stands:
+            cell[0] |= mapped
+            cell[1] |= kept
+        else:
+            cell[4] |= mapped | kept
+        if excused:
+            cell[2] |= excused
+        if invalid:
+            cell[3] |= invalid
+    return
+
+
+def _tell(
+    run: Run, rules: list[Rule], cells: dict[Spot, Cell], notes: list[Any], found: Account, reasons: dict[Any, str]
+) -> None:
+    """Issues of what was noted; a note of a leaf that another rule carried says nothing."""
+    known: set[tuple[Any, ...]] = set()
+    for spot, bit, kind, text, resource, rule in notes:
+        if kind == "excused":
+            reasons.setdefault((spot, bit), text)
+            continue
+        if kind == "rule":
+            continue
+        cell = cells[spot]
+        carried = (cell[0] | cell[1]) >> bit & 1
+        if carried and kind in ("invalid", "lost"):
+            continue
+        severity, code = _KINDS[kind]
+        segment = run.message.segments[spot[0]]
+        where = source_path(segment, spot[1], spot[2], bit, run)
+        to = rules[rule].target if rule >= 0 else ""
+        expression = f"{resource.kind}.{to}" if to else resource.kind
+        if (where, text) in known:
+            continue
+        known.add((where, text))
+        found.issues.append(Issue(severity, code, where, expression, text))
+
+
+def source_path(segment: Segment, field: int, repetition: int, bit: int, run: Run) -> str:
+    parts = segment.fields[field].split(run.codec.repetition)
+    component, subcomponent = _place(parts[repetition], bit, run)
+    return path(segment.name, segment.number, field, repetition + 1, component, subcomponent)
+
+
+def _place(text: str, bit: int, run: Run) -> tuple[int, int]:
+    """1-based component and subcomponent of a leaf's bit."""
+    codec = run.codec
+    if codec.subcomponent not in text:
+        return bit + 1, 1
+    at = 0
+    for index, part in enumerate(text.split(codec.component)):
+        count = part.count(codec.subcomponent) + 1
+        if bit < at + count:
+            return index + 1, bit - at + 1
+        at += count
+    return 1, 1
+
+
+def _excuses(run: Run, excused: Mapping[str, Any]) -> dict[int, dict[int, list[tuple[int, int, str]]]]:
+    """Position of a segment -> field -> what is left out on purpose; field 0 = the whole segment."""
+    found: dict[int, dict[int, list[tuple[int, int, str]]]] = {}
+    for fields, segment in run.excuses:
+        mine = found.setdefault(segment.position, {})
+        for field, rows in fields.items():
+            mine.setdefault(field, []).extend(rows)
+    if excused:
+        for segment in run.message.segments:
+            for field, rows in excused.get(segment.name, {}).items():
+                found.setdefault(segment.position, {}).setdefault(field, []).extend(rows)
+    return found
+
+
+def _left_out(
+    rest: int,
+    cell: Cell,
+    excuse: Any,
+    segment: Segment,
+    field: int,
+    repetition: int,
+    text: str,
+    run: Run,
+    reasons: dict[Any, str],
+    found: Account,
+) -> int:
+    """The leaves that a map leaves out on purpose; each with its row."""
+    left = 0
+    spot = (segment.position, field, repetition)
+    if excuse is not None:
+        for rows in (excuse.get(field), excuse.get(0)):
+            for component, subcomponent, where in rows or ():
+                mask = rest & ~left & _mask(text, component, subcomponent, run)
+                left |= mask
+                while mask:
+                    bit = (mask & -mask).bit_length() - 1
+                    reasons[spot, bit] = where
+                    mask &= mask - 1
+    left |= rest & cell[2]
+    mask = left
+    while mask:
+        bit = (mask & -mask).bit_length() - 1
+        found.excused.append((source_path(segment, field, repetition, bit, run), reasons[spot, bit]))
+        mask &= mask - 1
+    return left
+
+
+def _mask(text: str, component: int, subcomponent: int, run: Run) -> int:
+    """The bits of a component or subcomponent, all without."""
+    if not component:
+        return full_mask(text, 0, run.codec)
+    codec = run.codec
+    at = 0
+    for index, part in enumerate(text.split(codec.component), 1):
+        count = part.count(codec.subcomponent) + 1
+        if index == component:
+            if not subcomponent:
+                return ((1 << count) - 1) << at
+            return 1 << (at + subcomponent - 1) if subcomponent <= count else 0
+        at += count
+    return 0
+
+
+def _residue(
+    rest: int,
+    cell: Cell,
+    segment: Segment,
+    field: int,
+    repetition: int,
+    text: str,
+    run: Run,
+    covers: Callable[[str, int, int], bool],
+    found: Account,
+) -> None:
+    while rest:
+        bit = (rest & -rest).bit_length() - 1
+        component, subcomponent = _place(text, bit, run)
+        if cell[4] >> bit & 1:
+            reason = "set-aside"
+        elif cell[3] >> bit & 1:
+            reason = "invalid"
+        else:
+            reason = "no-target" if covers(segment.name, field, component) else "no-rule"
+        where = path(segment.name, segment.number, field, repetition + 1, component, subcomponent)
+        found.residue.append((where, reason))
+        rest &= rest - 1

@@ -1,0 +1,575 @@
+"""Rows that write into resources: the rows of segment maps, and of data type maps whose target is a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from adapters.fhir import definitions
+from mappings.engine.codec import NULL, Marks
+from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
+from mappings.engine.datatypes import FELL, NONE, ORIGINAL_TEXT, WROTE
+from mappings.engine.emits import emitting, labelled
+from mappings.engine.fetching import Fetch, fetcher, raw_text
+from mappings.engine.grammar import Map, Row
+from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
+from mappings.engine.runtime import Resource, Seat
+from mappings.engine.sinks import Sink, extension_sink, sink
+from mappings.engine.sources import SourcePath, parse
+from mappings.engine.targets import Target, apply, fill, literal, literals, merged, resolve, take_back
+from mappings.leaves.base import Invalid, Partly
+
+if TYPE_CHECKING:
+    from mappings.engine.workshop import Workshop
+
+__all__ = ["RowCompiler", "Step"]
+
+Step: TypeAlias = Callable[[Seat], int]
+
+
+class RowCompiler:
+    """Compiles the rows of one map into steps (in row order) and finals (when all maps of the resource have run)."""
+
+    def __init__(self, found: Map, shop: Workshop, scene: Scene) -> None:
+        self.map = found
+        self.shop = shop
+        self.scene = scene
+        self.own = found.source if found.kind == "segment" else None
+        self.finals: list[Step] = []
+        self.slots: dict[str, set[str]] = {}  # register path -> slots that the map can write
+        self.covers: list[tuple[SourcePath, str]] = []  # sources that rows name, with the data type map that reads them
+        self._fallbacks: set[str] = set()
+
+    def steps(self, rows: Sequence[Row]) -> list[tuple[int, Step]]:
+        """(field that must be there or -1, step)."""
+        found: list[tuple[int, Step]] = []
+        grouped: dict[str, list[Step]] = {}
+        for row in rows:
+            index, step = self._row(row)
+            name = row.together or next((each.together for each in row.first if each.together), None)
+            if name is None:
+                found.append((index, step))
+                continue
+            if name not in grouped:
+                grouped[name] = []
+                own = tuple(each for one in rows if one.together == name for each in one.fallback)
+                fallback = self.steps((*own, *self.map.fallbacks.get(name, ())))
+                found.append((-1, _together(grouped[name], [each for _, each in fallback])))
+            grouped[name].append(step)
+        return found
+
+    def _row(self, row: Row) -> tuple[int, Step]:
+        when = compile_when(row.when, self.scene, row.line)
+        index, step = self._bare(row, when)
+        if when is None:
+            return index, step
+        return index, lambda seat: step(seat) if when(seat) else NONE
+
+    def _bare(self, row: Row, when: Condition | None) -> tuple[int, Step]:
+        if row.first:
+            return -1, self._first(row)
+        if row.switch:
+            return -1, self._switch(row)
+        if row.link is not None and not row.emit:
+            return -1, labelled(row, self)
+        if row.emit:
+            index = self._index(row)
+            return index, emitting(row, self)
+        if not row.source:
+            return -1, self._constant(row, when)
+        return self._sourced(row, when)
+
+    def _first(self, row: Row) -> Step:
+        steps = [step for _, step in (self._row(each) for each in (*row.first, *row.otherwise))]
+
+        def first(seat: Seat) -> int:
+            for step in steps:
+                if step(seat) == WROTE:
+                    return WROTE
+            return NONE
+
+        return first
+
+    def _switch(self, row: Row) -> Step:
+        text = raw_text(self.path(row.switch or "", row), self.own)
+        cases: dict[str, list[Step]] = {}
+        for names, rows in row.cases:
+            steps = [step for _, step in self.steps(rows)]
+            for name in names:
+                cases[name.strip('"')] = steps
+        otherwise = [step for _, step in self.steps(row.otherwise)]
+
+        def switch(seat: Seat) -> int:
+            wrote = NONE
+            for step in cases.get(first_leaf(text(seat), seat.codec), otherwise):
+                wrote = max(wrote, step(seat))
+            return wrote
+
+        return switch
+
+    def path(self, text: str, row: Row) -> SourcePath:
+        """A source path of this map. Raises MapError."""
+        found = parse(text, None if self.own is not None else self.map.source)
+        if found is None or (self.own is not None and not found.field):
+            raise row.error(f"{text} is no source path here")
+        if self.own is not None:
+            self.shop.check_field(found, row)
+        return found
+
+    def _index(self, row: Row) -> int:
+        """The field or part that a single own source needs; -1 if others matter."""
+        if len(row.source) != 1 or row.listed:
+            return -1
+        if self.own is None:
+            found = parse(row.source[0], self.map.source)
+            return found.component - 1 if found is not None else -1
+        found = parse(row.source[0])
+        return found.field if found is not None and found.owner == self.own and found.field else -1
+
+    def slot(self, row: Row) -> str:
+        """The slot that a row writes to."""
+        if row.slot:
+            return row.slot
+        if row.each:
+            return row.each
+        if not row.source:
+            return row.id
+        paths = [parse(text, None if self.own is not None else self.map.source) for text in row.source[:1]]
+        first = paths[0]
+        if first is None or self.own is None:
+            return row.source[0]
+        return f"{first.owner}-{first.field}" if first.field else first.owner
+
+    def place(self, row: Row) -> tuple[Sink, Target]:
+        """Where the row's value goes."""
+        slot = self.slot(row)
+        inside = self.shop.item_extension(self.map.target, row) if row.extension else None
+        if inside is not None:
+            self.slots.setdefault(inside.path, set()).add(slot)
+            value = self.shop.extension_target(self.map.target, replace(row, on=None))[1]
+            return _wrapped(sink(inside, slot, shared=True, rank=row.rank, found=()), row.extension, value.to), value
+        if row.extension:
+            home, target = self.shop.extension_target(self.map.target, row)
+            path = ".".join((*home, "extension"))
+            self.slots.setdefault(path, set()).add(slot)
+            return extension_sink(path, slot, row.extension, target.to), target
+        if row.to is None:
+            raise row.error("the row has no `to`")
+        target = resolve(self.map.target, row.to, row.error)
+        found = ()
+        if isinstance(row.set_, dict) and (row.source or row.emit):
+            home_ = self._item_home(target)
+            if home_ is None:
+                raise row.error(f"{row.to} is a {target.type}: nothing can be set in it")
+            found = literals(home_, row.set_, row.file, row.line)
+        self.slots.setdefault(target.path, set()).add(slot if target.repeats else "")
+        return sink(target, slot, row.slot is not None, row.rank, found), target
+
+    def _item_home(self, target: Target) -> Any:
+        """The object that `set` is relative to: the item of the repeating element, else the object at the target."""
+        if target.rest and target.repeats:
+            return definitions().steps(self.map.target, target.path)[-1].home
+        return target.item
+
+    def _constant(self, row: Row, when: Condition | None) -> Step:
+        place, target = self.place(row)
+        if row.absent is not None:
+            self.finals.append(_conditional(_absent(target, self.slot(row), row.absent), when))
+            return _nothing
+        raw, weak = (row.set_, False) if row.set_ is not None else (row.default, True)
+        if raw is None:
+            raise row.error("the row has no source and nothing to set")
+        if isinstance(raw, dict) and not row.extension:
+            # relative to the item, as on rows with a source
+            home = self._item_home(target) if not weak else target.item
+            if home is None:
+                raise row.error(f"{row.to} is a {target.type}: it needs a text")
+            found = literals(home, raw, row.file, row.line)
+            made: Any = {}
+            if target.rest and target.repeats and row.slot is not None:
+                # only objects that a source has begun are filled
+                self.finals.append(_conditional(_filling(target, row.slot, found), when))
+                return _nothing
+            if target.rest and target.repeats:
+                raise row.error("constants below a repeating element need the slot of the object that they go into")
+            apply(made, found)
+        else:
+            element = target.element if not target.element.repeats else replace(target.element, max=1)
+            made = literal(element, raw, row.file, row.line)
+            if target.rest and target.repeats and row.slot is not None:
+                self.finals.append(_conditional(_filling(target, row.slot, ((target.rest, made),)), when))
+                return _nothing
+        if weak:
+            self.finals.append(_conditional(_defaulting(place, target, made), when))
+            return _nothing
+        return _setting(place, made)
+
+    def _sourced(self, row: Row, when: Condition | None) -> tuple[int, Step]:
+        place, target = self.place(row)
+        paths = [self.path(text, row) for text in row.source]
+        if row.default is not None:
+            element = target.element if not target.element.repeats else replace(target.element, max=1)
+            value = literal(element, row.default, row.file, row.line)
+            self.finals.append(_conditional(_defaulting(place, target, value), when))
+        if row.absent is not None:
+            self.finals.append(_conditional(_absent(target, self.slot(row), row.absent), when))
+        single = len(paths) == 1 and not row.listed
+        made = maker(row, target, self.shop, self._type_of(paths[0]) if single else None, self.map.target)
+        slot = self.slot(row) if target.repeats else ""
+        rule = self.shop.rule(row, self.map, (target.path, slot))
+        stem = "*" if made.all or made.whole else self.shop.map_name(made.datatype, target.type) or "" if made.datatype else ""
+        self.covers.extend([(path, stem) for path in paths])
+        if made.all:
+            return -1, _joined_all(fetcher(paths[0], self.own), made, place, rule)
+        if made.join is not None:
+            step = _many([fetcher(path, self.own) for path in paths], made, place, rule, target)
+            return -1, self._each(row, step)
+        assert made.convert is not None
+        several = target.repeats or any(repeats for _, repeats in target.rest)
+        step = _one(fetcher(paths[0], self.own), made.convert, place, rule, _Remover(target, slot), several, target)
+        if row.each:
+            each = self._each_single(row, paths[0], made.convert, place, rule)
+            return -1, each
+        return self._index(row), step
+
+    def _type_of(self, path: SourcePath) -> str | None:
+        if self.own is not None:
+            return self.shop.field_type(path)
+        return self.map.source if not path.component else self.shop.component_type(self.map.source, path)
+
+    def _each(self, row: Row, step: Step) -> Step:
+        if row.each:
+            raise row.error("each needs a single source")
+        return step
+
+    def _each_single(self, row: Row, path: SourcePath, convert: Converter, place: Sink, rule: int) -> Step:
+        fetch = fetcher(path, self.own)
+        counted = fetcher(self.path(row.each or "", row), self.own)
+
+        def each(seat: Seat) -> int:
+            pieces = fetch(seat)
+            if not pieces:
+                return NONE
+            position, field, repetition, text, level, shift = pieces[0]
+            value, marks = convert(text, level, seat.codec)
+            resource = seat.resource
+            wrote = NONE
+            for piece in counted(seat):
+                if value is not None and place(resource, seat.number, piece[2], value):
+                    wrote = WROTE
+            if wrote or (value is None and marks is not NOTHING):
+                resource.trace.append((rule, position, field, repetition, shift, marks))
+            return wrote if value is not None or not marks[3] else FELL
+
+        return each
+
+
+def _wrapped(plain: Sink, urls: tuple[str, ...], name: str) -> Sink:
+    """A sink of extensions that takes their values."""
+
+    def wrapped(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
+        made: dict[str, Any] = {"url": urls[-1], name: value}
+        for url in reversed(urls[:-1]):
+            made = {"url": url, "extension": [made]}
+        return plain(resource, seat, repetition, made)
+
+    return wrapped
+
+
+class _Remover:
+    """HL7 null: the register is to be removed (architecture, `remove element`)."""
+
+    __slots__ = ("key", "required")
+
+    def __init__(self, target: Target, slot: str) -> None:
+        self.key = (target.path, slot)
+        self.required = bool(target.element.min and "." not in target.path)
+
+    def remove(self, resource: Resource) -> bool:
+        """False if it can't be: the element is required, or another source speaks of it."""
+        if self.required or resource.registers.get(self.key) is not None:
+            return False
+        resource.registers[self.key] = None
+        return True
+
+
+_REMOVED: Marks = (1, 0, 0, 0, (("removed", 0, "is removed by HL7 null"),))
+
+
+def _one(
+    fetch: Fetch, convert: Converter, place: Sink, rule: int, remover: _Remover, several: bool, target: Target
+) -> Step:
+    """One source: a value per repetition for a list, the first that yields one for a single element."""
+
+    def one(seat: Seat) -> int:
+        resource = seat.resource
+        codec = seat.codec
+        status = NONE
+        for position, field, repetition, text, level, shift in fetch(seat):
+            if text == NULL:
+                if remover.remove(resource):
+                    resource.trace.append((rule, position, field, repetition, shift, _REMOVED))
+                continue
+            value, marks = convert(text, level, codec)
+            if value is None:
+                if marks is not NOTHING:
+                    resource.trace.append((rule, position, field, repetition, shift, marks))
+                    if marks[3] and status == NONE:
+                        status = FELL
+                continue
+            if marks[4] and value.__class__ is Partly:
+                value = _beside(value, resource, target, text, codec)
+            if place(resource, seat.number, repetition, value):
+                resource.trace.append((rule, position, field, repetition, shift, marks))
+                status = WROTE
+                if not several:
+                    break
+        return status
+
+    return one
+
+
+def _beside(value: Partly, resource: Resource, target: Target, text: str, codec: Any) -> Any:
+    """Keep the original text beside a primitive that carries only a part of it."""
+    original = {"extension": [{"url": ORIGINAL_TEXT, "valueString": codec.plain(first_leaf(text, codec))}]}
+    if target.choice and not target.rest:
+        key = (target.path, "")
+        if key not in resource.registers:
+            # both stand in one register: the choice element and what extends it
+            resource.registers[key] = {target.choice: value.value, f"_{target.choice}": original}
+    elif not target.repeats and not target.rest:
+        *parents, name = target.path.split(".")
+        key = (".".join((*parents, f"_{name}")), "")
+        if (target.path, "") not in resource.registers:
+            resource.registers[key] = original
+    return value.value
+
+
+def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, target: Target) -> Step:
+    """A leaf function over several texts, the first repetition of each."""
+    join = made.join
+    assert join is not None
+
+    def many(seat: Seat) -> int:
+        codec = seat.codec
+        texts: list[str] = []
+        spots: list[tuple[int, int, int, int]] = []
+        for fetch in fetches:
+            text = ""
+            for position, field, repetition, found, level, shift in fetch(seat):
+                text = found
+                if level == 0 and codec.component in text:
+                    text = text.partition(codec.component)[0]
+                if codec.subcomponent in text:
+                    text = text.partition(codec.subcomponent)[0]
+                if text == NULL:
+                    text = ""
+                if text:
+                    spots.append((position, field, repetition, shift))
+                break
+            texts.append(codec.plain(text))
+        if not spots:
+            return NONE
+        resource = seat.resource
+        try:
+            result = join(texts, codec.leaf)
+        except Invalid as invalid:
+            marks: Marks = (0, 0, 0, 1, (("invalid", 0, str(invalid)),))
+            resource.trace.append((rule, *spots[0], marks))
+            fallen: Marks = (0, 0, 0, 1, ())
+            resource.trace.extend([(rule, *spot, fallen) for spot in spots[1:]])
+            return FELL
+        value, marks = outcome(result, 1, (1, 0, 0, 0, ()))
+        if value is None:
+            return NONE
+        if value.__class__ is Partly:
+            value = _beside(value, resource, target, texts[0], codec)
+        if not place(resource, seat.number, spots[0][2], value):
+            return NONE
+        resource.trace.extend([(rule, *spot, marks) for spot in spots])
+        return WROTE
+
+    return many
+
+
+def _joined_all(fetch: Fetch, made: Maker, place: Sink, rule: int) -> Step:
+    """A leaf function over all repetitions of a field, each whole."""
+    join = made.join
+    assert join is not None
+
+    def joined(seat: Seat) -> int:
+        codec = seat.codec
+        pieces = [piece for piece in fetch(seat) if piece[3] != NULL]
+        if not pieces:
+            return NONE
+        resource = seat.resource
+        masks = [full_mask(piece[3], piece[4], codec) for piece in pieces]
+        try:
+            result = join([codec.plain(piece[3]) for piece in pieces], codec.leaf)
+        except Invalid as invalid:
+            for piece, mask in zip(pieces, masks, strict=True):
+                first = (mask & -mask).bit_length() - 1
+                fallen: Marks = (0, 0, 0, mask, (("invalid", first, str(invalid)),))
+                resource.trace.append((rule, *piece[:3], piece[5], fallen))
+            return FELL
+        value, _ = outcome(result, 1, NOTHING)
+        if value is None or not place(resource, seat.number, pieces[0][2], value):
+            return NONE
+        for piece, mask in zip(pieces, masks, strict=True):
+            single = mask == 1 and len(pieces) == 1
+            marks: Marks = (1, 0, 0, 0, ()) if single else (0, mask, 0, 0, ())
+            resource.trace.append((rule, *piece[:3], piece[5], marks))
+        return WROTE
+
+    return joined
+
+
+def _together(steps: list[Step], fallback: list[Step]) -> Step:
+    """Rows that fall together: if one is invalid none of them stays, and the fallback rows run."""
+
+    def together(seat: Seat) -> int:
+        resource = seat.resource
+        outer = resource.undo
+        resource.undo = undo = []
+        start = len(resource.trace)
+        results = [step(seat) for step in steps]
+        resource.undo = outer
+        if FELL not in results:
+            if outer is not None:
+                outer.extend(undo)
+            return WROTE if WROTE in results else NONE
+        take_back(undo)
+        trace = resource.trace
+        for at in range(start, len(trace)):
+            *where, (mapped, kept, excused, invalid, notes) = trace[at]
+            said = tuple([note for note in notes if note[0] == "invalid"])
+            trace[at] = (*where, (0, 0, excused, mapped | kept | invalid, said))  # type: ignore[assignment]
+        for step in fallback:
+            step(seat)
+        return FELL
+
+    return together
+
+
+def _nothing(seat: Seat) -> int:
+    return NONE
+
+
+def _conditional(step: Step, when: Condition | None) -> Step:
+    if when is None:
+        return step
+    return lambda seat: step(seat) if when(seat) else NONE
+
+
+def _setting(place: Sink, value: Any) -> Step:
+    return lambda seat: WROTE if place(seat.resource, seat.number, -1, value) else NONE
+
+
+def _filling(target: Target, slot: str, found: tuple[Any, ...]) -> Step:
+    """Literals into the objects of a slot that this seat has begun."""
+
+    def filling(seat: Seat) -> int:
+        wrote = NONE
+        for (path, name, number, _), item in seat.resource.items.items():
+            if path == target.path and name == slot and number == seat.number:
+                apply(item, found)
+                wrote = WROTE
+        return wrote
+
+    return filling
+
+
+def _empty(resource: Resource, path: str) -> bool:
+    """Whether no register of this path, or inside or around it, has a value or is removed."""
+    inside = f"{path}."
+    for known, _ in resource.registers:
+        if known == path or known.startswith(inside):
+            return False
+    return True
+
+
+def _defaulting(place: Sink, target: Target, value: Any) -> Step:
+    def default(seat: Seat) -> int:
+        resource = seat.resource
+        if not _empty(resource, target.path):
+            return NONE
+        place(resource, seat.number, -1, value)
+        for key in resource.registers:
+            if key[0] == target.path:
+                resource.ranks[key] = -1
+        return WROTE
+
+    return default
+
+
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+def _absent(target: Target, slot: str, reason: str) -> Step:
+    """data-absent-reason at a target that nothing has filled."""
+    extended = {"extension": [{"url": _ABSENT, "valueCode": reason}]}
+    primitive = definitions().is_primitive(target.type)
+    if target.repeats and target.rest:
+        steps = _marked(target.rest, primitive)
+        return lambda seat: _absent_inside(seat, target, slot, steps, extended)
+    key = (target.path, slot if target.repeats else "")
+    if target.choice:
+        steps = _marked(target.rest, primitive)
+        return lambda seat: _absent_choice(seat.resource, key, target, steps, extended)
+    *parents, name = target.path.split(".")
+    put = (".".join((*parents, f"_{name}" if primitive else name)), key[1])
+
+    def absent(seat: Seat) -> int:
+        resource = seat.resource
+        if not _empty(resource, target.path) or put in resource.registers:
+            return NONE
+        resource.registers[put] = [extended] if target.repeats else extended
+        resource.ranks[put] = -1
+        return WROTE
+
+    return absent
+
+
+def _marked(steps: tuple[tuple[str, bool], ...], primitive: bool) -> tuple[tuple[str, bool], ...]:
+    """The steps to `_name` beside a primitive."""
+    if not steps or not primitive:
+        return steps
+    name, repeats = steps[-1]
+    return (*steps[:-1], (f"_{name}", repeats))
+
+
+def _has(made: Any, steps: tuple[tuple[str, bool], ...]) -> bool:
+    for name, repeats in steps:
+        made = made.get(name)
+        if made is None:
+            return False
+        if repeats:
+            made = made[0]
+    return True
+
+
+def _absent_inside(seat: Seat, target: Target, slot: str, steps: Any, extended: Any) -> int:
+    wrote = NONE
+    for (path, name, number, _), item in seat.resource.items.items():
+        if path == target.path and name == slot and number == seat.number:
+            if not _has(item, target.rest) and not _has(item, steps):
+                fill(item, steps, extended)
+                wrote = WROTE
+    return wrote
+
+
+def _absent_choice(resource: Resource, key: Any, target: Target, steps: Any, extended: Any) -> int:
+    there = resource.registers.get(key)
+    if there is None:
+        if target.rest:
+            return NONE
+        name = f"_{target.choice}" if definitions().is_primitive(target.type) else target.choice
+        resource.registers[key] = {name: extended}
+        resource.ranks[key] = -1
+        return WROTE
+    if not target.rest or target.choice not in there or _has(there[target.choice], target.rest):
+        return NONE
+    inner = merged(there[target.choice], ((steps, extended),))
+    resource.registers[key] = {**there, target.choice: inner}
+    return WROTE

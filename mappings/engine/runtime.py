@@ -1,0 +1,251 @@
+"""The state of one message being mapped: scopes (groups), resources in the making, seats (a map on its source).
+
+Everything here lives for one message only.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from adapters.hl7v2 import Issue, Message, Segment, Tree
+from adapters.hl7v2.groups import Group
+from mappings.engine.codec import Codec, Marks
+from mappings.engine.datatypes import Value
+from mappings.engine.fetching import Fetch, fetcher
+from mappings.engine.sources import parse
+from mappings.values import MapSettings
+
+__all__ = ["MISSING", "Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
+
+Register: TypeAlias = tuple[str, str]
+Trace: TypeAlias = tuple[int, int, int, int, int, Marks]
+"""(rule, segment position, field, 0-based repetition, bit of the first leaf, marks): the lineage of one write."""
+
+MISSING: Any = object()
+
+
+class Scope:
+    """A group instance: its segments by name, the scopes below, and the resources made in and below it by label."""
+
+    __slots__ = ("below", "labels", "parent", "path", "segments")
+
+    def __init__(self, path: str, parent: Scope | None) -> None:
+        self.path = path
+        self.parent = parent
+        self.segments: dict[str, list[Segment]] = {}
+        self.below: list[Scope] = []
+        self.labels: dict[str, list[Resource]] = {}
+
+    def find(self, name: str) -> list[Segment]:
+        """The segments of this name in this group, else below, else in the nearest enclosing group.
+
+        Around an enclosing group only groups that occur once are looked into, and none like the one we come from:
+        an order never takes what belongs to another order.
+        """
+        found = self.inside(name)
+        came, scope = self, self.parent
+        while not found and scope is not None:
+            found = scope.segments.get(name, [])
+            if not found:
+                beside = [each for each in scope.below if each.path != came.path]
+                for each in beside:
+                    if sum(other.path == each.path for other in beside) == 1:
+                        found = each.inside(name)
+                        if found:
+                            break
+            came, scope = scope, scope.parent
+        return found
+
+    def inside(self, name: str) -> list[Segment]:
+        """In this group, else below it."""
+        found = self.segments.get(name)
+        if found:
+            return found
+        for scope in self.below:
+            found = scope.inside(name)
+            if found:
+                return found
+        return []
+
+    def name(self, label: str, resource: Resource) -> None:
+        """Make a resource known here and in all groups around."""
+        scope: Scope | None = self
+        while scope is not None:
+            scope.labels.setdefault(label, []).append(resource)
+            scope = scope.parent
+
+    def nearest(self, label: str) -> list[Resource]:
+        """The resources of this label in the nearest group that has any."""
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.labels.get(label)
+            if found:
+                return found
+            scope = scope.parent
+        return []
+
+
+def scopes_of(tree: Tree, wanted: Mapping[str, object]) -> tuple[Scope, dict[str, list[tuple[Scope, Segment | None]]]]:
+    """The scopes of a message, and the places (scope, segment or None for the group) of each wanted path."""
+    places: dict[str, list[tuple[Scope, Segment | None]]] = {}
+    anywhere = {name[2:] for name in wanted if name.startswith("*.")}
+
+    def walk(group: Group, parent: Scope | None) -> Scope:
+        path = group.path
+        scope = Scope(path, parent)
+        segments = scope.segments
+        if path in wanted:
+            places.setdefault(path, []).append((scope, None))
+        start = f"{path}." if path else ""
+        for child in group.children:
+            if child.__class__ is Segment:
+                name = child.name
+                known = segments.get(name)
+                if known is None:
+                    segments[name] = [child]
+                else:
+                    known.append(child)
+                if start + name in wanted:
+                    places.setdefault(start + name, []).append((scope, child))
+                if name in anywhere:
+                    places.setdefault(f"*.{name}", []).append((scope, child))
+            else:
+                scope.below.append(walk(child, scope))  # type: ignore[arg-type]  # not a Segment: a Group
+        return scope
+
+    return walk(tree, None), places
+
+
+class Resource:
+    """A resource in the making."""
+
+    __slots__ = (
+        "aside", "deferred", "id", "items", "kind", "label", "number", "position", "ranks", "registers", "scope", "trace", "undo",
+    )  # fmt: skip
+
+    def __init__(self, kind: str, id_: str, number: int, position: int, scope: Scope, label: str) -> None:
+        self.kind = kind
+        self.id = id_
+        self.number = number
+        self.position = position  # of the first segment that it comes from
+        self.scope = scope
+        self.label = label
+        self.registers: dict[Register, Any] = {}
+        self.ranks: dict[Register, int] = {}
+        self.items: dict[tuple[str, str, int, int], dict[str, Any]] = {}  # path, slot, seat, repetition (-1: any)
+        self.trace: list[Trace] = []
+        self.deferred: list[tuple[Any, Seat]] = []
+        self.undo: list[Any] | None = None
+        self.aside = ""  # why it is set aside; '' = it is not
+
+    @property
+    def written(self) -> bool:
+        """Whether anything of the message stands in it."""
+        return any([marks[0] or marks[1] for *_, marks in self.trace])
+
+
+class Run:
+    """One message on its way through a plan."""
+
+    __slots__ = (
+        "backs", "by_key", "codec", "counts", "event", "excuses", "issues", "links", "merges", "message", "namespace", "options", "references",
+        "resources", "root", "seats", "settings", "sha256", "source_authority",
+    )  # fmt: skip
+
+    def __init__(
+        self, message: Message, settings: MapSettings, codec: Codec, options: Mapping[str, str], authority: str
+    ) -> None:
+        self.message = message
+        self.settings = settings
+        self.codec = codec
+        self.options = options
+        self.event = message.event
+        self.namespace = settings.namespace.bytes
+        self.sha256 = message.sha256.hex()
+        self.source_authority = authority  # the channel's default, else MSH-4
+        self.root: Scope = Scope("", None)
+        self.resources: list[Resource] = []
+        self.by_key: dict[tuple[str, str], Resource] = {}
+        self.counts: dict[tuple[str, ...], int] = {}
+        self.references: list[tuple[dict[str, Any], Resource, Resource]] = []  # object, where it points, where it stands
+        self.excuses: list[tuple[Mapping[int, Any], Segment]] = []
+        self.links: list[tuple[Any, Resource, int, Scope, int, Resource | None]] = []  # link, resource, seat, place, self
+        self.backs: list[tuple[str, Any, Resource, int, Scope, int]] = []  # label, link, resource, seat, place
+        self.issues: list[Issue] = []
+        self.merges: list[tuple[str, str]] = []
+        self.seats = 0
+
+    def resource(self, kind: str, id_: str, position: int, scope: Scope, label: str) -> Resource:
+        """The resource of this id: a new one, or the one that this message has made already."""
+        found = self.by_key.get((kind, id_))
+        if found is None:
+            found = self.by_key[kind, id_] = Resource(kind, id_, len(self.resources), position, scope, label)
+            self.resources.append(found)
+        return found
+
+    def reference(self, target: Resource, holder: Resource) -> dict[str, Any]:
+        """A reference that is looked at again when it is known which resources stand."""
+        made: dict[str, Any] = {"reference": f"{target.kind}/{target.id}"}
+        self.references.append((made, target, holder))
+        return made
+
+
+class Seat:
+    """A segment map on its segment, or the map of an emitted resource on its text (`piece`)."""
+
+    __slots__ = (
+        "codec", "field", "fields", "number", "piece", "position", "repetition", "resource", "run", "scope", "segment", "shift",
+    )  # fmt: skip
+
+    def __init__(self, run: Run, resource: Resource, segment: Segment, scope: Scope) -> None:
+        self.run = run
+        self.codec = run.codec
+        self.resource = resource
+        self.segment = segment
+        self.fields = segment.fields
+        self.position = segment.position
+        self.scope = scope
+        self.number = run.seats
+        run.seats += 1
+        self.piece: Value | None = None
+        self.field = self.repetition = self.shift = 0
+
+    # what predicates see (mappings.predicates.Place)
+
+    @property
+    def event(self) -> str:
+        return self.run.event
+
+    def texts(self, path: str) -> tuple[str, ...]:
+        return tuple(_texts(self, path))
+
+    def text(self, path: str) -> str:
+        found = _texts(self, path)
+        return found[0] if found else ""
+
+    def has(self, segment: str) -> bool:
+        return bool(self.scope.find(segment))
+
+    def option(self, name: str) -> str:
+        return self.run.options[name]
+
+
+def _texts(seat: Seat, path: str) -> list[str]:
+    """First leaves at a path, by repetition; a predicate's path is parsed once."""
+    codec = seat.codec
+    found = []
+    for _, _, _, text, level, _ in _fetch(path, None if seat.piece is not None else seat.segment.name)(seat):
+        if level == 0:
+            text = text.partition(codec.component)[0]
+        found.append(codec.plain(text.partition(codec.subcomponent)[0]))
+    return found
+
+
+@functools.lru_cache(maxsize=512)
+def _fetch(path: str, own: str | None) -> Fetch:
+    parsed = parse(path, None if own is not None else path.partition(".")[0])
+    if parsed is None:
+        raise ValueError(f"a predicate asks for {path}, which is no path")
+    return fetcher(parsed, own)
