@@ -162,8 +162,14 @@ def _skipped(data: bytes, found: str | None, text: str) -> Line:
 
 def _results(options: Options) -> Iterator[tuple[_Unit, Result]]:
     """Each unit with its result, in walk order, whatever the number of processes."""
-    if options.jobs == 1:
+    from mappings import MappingError
+
+    try:
+        # before any process starts: a faulty overlay is one plain error
         converter = _converter(options.settings, options.overlays, options.explain)
+    except MappingError as error:
+        raise UsageError(str(error)) from error
+    if options.jobs == 1:
         for unit in _units(options):
             yield unit, _one(converter, unit)
         return

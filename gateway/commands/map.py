@@ -1,0 +1,80 @@
+"""`tabellion map explain|diff|check`: the mapping rules, seen from outside."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import Failed, UsageError
+from gateway.settings import map_settings
+
+if TYPE_CHECKING:
+    from mappings import EffectiveMap
+
+_DESCRIPTION = """\
+Explain how messages are converted (element <- source <- rule with file and line), show how a channel's effective map
+differs from the built-in one, or load and check every rule.
+"""
+_EXAMPLES = """\
+examples:
+  tabellion map explain sample_data/hl7v2/01-adt-a01-admit.hl7
+  tabellion map diff --config tabellion.toml --channel adt-north
+  tabellion map diff --overlay my-overlay
+  tabellion map check --overlay my-overlay
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
+    actions = parser.add_subparsers(dest="action", metavar="explain|diff|check", required=True)
+    explain = actions.add_parser("explain", help="which rule made which element of which source")
+    explain.add_argument("paths", nargs="+", metavar="PATH", help="file, folder or - for standard input")
+    diff = actions.add_parser("diff", help="rows that overlays add, replace or remove")
+    check = actions.add_parser("check", help="load everything; name every fault with file and line")
+    for sub in (explain, diff, check):
+        sub.add_argument("--config", type=Path, metavar="FILE", help="configuration, with --channel")
+        sub.add_argument("--channel", metavar="NAME", help="the overlays and settings of this channel")
+        sub.add_argument(
+            "--overlay", action="append", default=[], metavar="DIR", help="a folder of overlays; repeatable"
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain, diff or check."""
+    from mappings import MappingError, load
+
+    if bool(options.config) != bool(options.channel):
+        raise UsageError("--config and --channel go together")
+    settings, overlays = map_settings(options.config, options.channel, None, None)
+    try:
+        effective = load((*overlays, *options.overlay))
+        if options.action == "check":
+            return _check(effective)
+        if options.action == "diff":
+            return _diff(effective)
+    except MappingError as error:
+        raise Failed(str(error)) from error
+    from gateway.conversion.run import Options, convert
+
+    layers = (*overlays, *options.overlay)
+    return convert(Options(options.paths, "auto", None, None, 1, True, settings, layers))
+
+
+def _check(effective: EffectiveMap) -> int:
+    effective.check()
+    print(f"good: maps for {len(effective.structures)} message structures, hash {effective.hash}")
+    return 0
+
+
+def _diff(effective: EffectiveMap) -> int:
+    from mappings import load
+    from mappings.engine.difference import difference
+
+    base = load()
+    print(f"built-in  {base.hash}")
+    print(f"effective {effective.hash}")
+    for line in difference(base, effective):
+        print(line)
+    return 0
