@@ -12,7 +12,7 @@ from mappings.engine.grammar import Row
 from mappings.engine.keys import compile_key
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.engine.sinks import sink
-from mappings.engine.targets import Target, resolve
+from mappings.engine.targets import Target, apply, literals, resolve
 from mappings.ids import resource_id
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
     place, several = None, False
     if row.to is not None:
         place, target = compiler.place(row)
+        if isinstance(row.set_, dict) and not target.rest and target.item is not None:
+            place = _dressed(place, literals(target.item, row.set_, row.file, row.line))
         check_reference(target, (kind,), row)
         several = target.repeats or any(repeats for _, repeats in target.rest)
     links = tuple(
@@ -139,6 +141,16 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
         return status
 
     return emit
+
+
+def _dressed(place: Any, found: Any) -> Any:
+    """Literals go into the reference itself, which is looked at again at the end."""
+
+    def dressed(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
+        apply(value, found)
+        return bool(place(resource, seat, repetition, value))
+
+    return dressed
 
 
 def _segment_emit(plan: Plan, key: Any, place: Any, links: tuple[Link, ...], label: str | None) -> Step:

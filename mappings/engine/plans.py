@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "PlaceScene", "compile_plan"]
 
 
+_SPECIAL = frozenset({"segment", "absent", "made", "predicate"})
+
+
 class PlaceScene:
     """Conditions asked at a seat: paths of its segment and its group (`own`), or of its piece of text (`datatype`)."""
 
@@ -42,21 +45,34 @@ class PlaceScene:
         return raw_text(found, self.own)
 
     def special(self, name: str, value: Any, line: int) -> Condition | None:
-        names = tuple(str(item) for item in (value if isinstance(value, list) else [value]))
         if name == "event":
-            events = frozenset(names)
-            return lambda seat: seat.run.event in events
+            return self._event(value, line)
+        if name == "option":
+            return self._options(value, line)
+        if name not in _SPECIAL:
+            return None
+        if isinstance(value, dict):
+            raise MapError(self.file, line, f"{name} is a name or a list of names")
+        names = tuple(str(item) for item in (value if isinstance(value, list) else [value]))
         if name == "segment":
             return lambda seat: all([bool(seat.scope.find(each)) for each in names])
         if name == "absent":
             return lambda seat: not any([bool(seat.scope.find(each)) for each in names])
         if name == "made":
             return lambda seat: any([found is not None and found.written for found in (nearest(seat, each) for each in names)])
-        if name == "predicate":
-            return self._predicates(names, line)
-        if name == "option":
-            return self._options(value, line)
-        return None
+        return self._predicates(names, line)
+
+    def _event(self, value: Any, line: int) -> Condition:
+        wanted, negated = value, False
+        if isinstance(value, dict):
+            if len(value) != 1 or not value.keys() <= {"is", "not"}:
+                raise MapError(self.file, line, "event is a list of events, or {not: [events]}")
+            negated = "not" in value
+            (wanted,) = value.values()
+        events = frozenset(str(item) for item in (wanted if isinstance(wanted, list) else [wanted]))
+        if negated:
+            return lambda seat: seat.run.event not in events
+        return lambda seat: seat.run.event in events
 
     def _predicates(self, names: tuple[str, ...], line: int) -> Condition:
         for name in names:

@@ -162,7 +162,8 @@ class RowCompiler:
             home_ = self._item_home(target)
             if home_ is None:
                 raise row.error(f"{row.to} is a {target.type}: nothing can be set in it")
-            found = literals(home_, row.set_, row.file, row.line)
+            if not row.emit or target.rest:
+                found = literals(home_, row.set_, row.file, row.line)
         self.slots.setdefault(target.path, set()).add(slot if target.repeats else "")
         return sink(target, slot, row.slot is not None, row.rank, found), target
 

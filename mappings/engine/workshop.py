@@ -16,6 +16,7 @@ from mappings.engine.plans import Plan, compile_plan
 from mappings.engine.sources import SourcePath
 from mappings.engine.tables import Table
 from mappings.engine.targets import Target, resolve
+from mappings.errors import MappingError
 from mappings.leaves import Leaf, leaves
 
 if TYPE_CHECKING:
@@ -201,7 +202,11 @@ class Workshop:
                 raise row.error(f"there is no map {folder}/{name}.yaml")
             source = self.library.segment_map(name) if folder == "segments" else self.library.datatype_map(name)
             found = self.plans[folder, name] = Plan(source, self)
-            compile_plan(source, self, found)
+            try:
+                compile_plan(source, self, found)
+            except MappingError:
+                del self.plans[folder, name]  # half a plan must never run
+                raise
         return found
 
     def default_key(self, plan: Plan) -> Key | None:
