@@ -11,7 +11,7 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 from adapters.hl7v2.mllp.ack import Fault, Outcome, acknowledge, answer_code, fallback_peek
 from adapters.hl7v2.mllp.errors import HeaderUnusable
@@ -72,8 +72,7 @@ class _Connection(asyncio.Protocol):
         self.peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._loop_transport = transport
+        self._loop_transport = cast(asyncio.Transport, transport)  # uvloop's are of classes of their own
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if address else "local"
         self._shared.connections.add(self)
