@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read
-from adapters.hl7v2.mllp import HeaderUnusable, peek
+from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
 from mappings import Mapped, MappingError, MapSettings, load
 from pipelines import journey
 from pipelines.channels import Channel
@@ -83,7 +83,7 @@ class Mapper:
     def map(self, channel: str, body: bytes) -> Result:
         """One message of a channel."""
         try:
-            refused = self._channel(channel).refuses(peek(body))
+            refused = self._channel(channel).refuses(peek(trim(body)))
             if refused is not None:
                 return Failure("refused", f"MSH-{refused.field}" if refused.field else "", refused.text)
             settings = self._map_settings(channel)

@@ -1,0 +1,92 @@
+"""The mapper: bytes to Mapped, or a failure that says why and whose message it is, and no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from mappings import Mapped
+from pipelines import mapper as module
+from pipelines.errors import CheckFailed
+from pipelines.mapper import Failure, Mapper, failure, patients_of
+from tests.pipelines.v2 import CONFIG, adt, message, oru, pid, visit
+
+TIME = "20260302101500+0100"
+
+
+@pytest.fixture(scope="module")
+def mapper() -> Mapper:
+    return Mapper(CONFIG)
+
+
+def failed(mapper: Mapper, body: bytes, channel: str = "adt") -> Failure:
+    result = mapper.map(channel, body)
+    assert isinstance(result, Failure)
+    return result
+
+
+def good(mapper: Mapper, body: bytes, channel: str = "adt") -> Mapped:
+    result = mapper.map(channel, body)
+    assert isinstance(result, Mapped), result
+    return result
+
+
+def test_a_message_is_mapped_with_its_channels_settings(mapper: Mapper) -> None:
+    mapped = good(mapper, adt("A01", "20260302101500", pid(), visit()))
+    assert mapped.family == "ADT"
+    assert mapped.type == "ADT^A01^ADT_A01"
+    assert module.patients_of(mapped)
+    from pipelines.stamp import instant
+
+    assert instant(mapped.event_time) == 1_772_442_900_000_000  # 10:15 in Zurich
+    assert Mapped.from_bytes(mapped.to_bytes()) == mapped
+
+
+@pytest.mark.parametrize(
+    ("body", "cause", "place"),
+    [
+        (b"", "header", ""),
+        (b"PID|1", "header", ""),
+        (b"MSH|", "header", ""),
+        (message("ACK^A01", TIME), "refused", "MSH-9"),
+        (adt("A01", TIME, pid()).replace(b"|P|", b"|T|"), "refused", "MSH-11"),
+        (adt("A01", TIME, pid()).replace(b"|P|", b"|D|"), "refused", "MSH-11"),
+        (adt("A01", TIME, pid()).replace(b"|P|", b"||"), "refused", "MSH-11"),
+    ],
+)
+def test_failures_name_cause_and_place(mapper: Mapper, body: bytes, cause: str, place: str) -> None:
+    found = failed(mapper, body)
+    assert (found.cause, found.place) == (cause, place)
+    assert found.text
+    assert found.patients == ()
+
+
+def test_a_training_message_enters_a_channel_that_takes_it(mapper: Mapper) -> None:
+    good(mapper, adt("A01", TIME, pid(), visit()).replace(b"|P|", b"|T|"), "tests")
+
+
+def test_a_channel_that_is_gone(mapper: Mapper) -> None:
+    assert failed(mapper, adt("A01", TIME, pid()), "gone").cause == "channel"
+
+
+def test_patients_are_read_from_the_patient_segments_alone(mapper: Mapper) -> None:
+    body = oru(TIME, ("2345-7", "9", "F"))
+    assert mapper.patients("lab", body) == patients_of(good(mapper, body, "lab"))
+    merge = adt("A40", TIME, pid("1"), "MRG|2^^^NORTHTEST^MR")
+    assert set(mapper.patients("adt", merge)) == set(patients_of(good(mapper, merge)))
+    assert len(mapper.patients("adt", merge)) == 2
+    assert mapper.patients("adt", b"rubbish") == ()
+
+
+def test_a_foreign_error_is_named_by_class_and_line_of_ours_only() -> None:
+    try:
+        int("ZZCANARY^ANNA")
+    except ValueError as error:
+        found = failure(error)
+    assert found.cause == "error"
+    assert found.text.startswith("ValueError at tests/pipelines/test_mapper.py:")
+    assert "CANARY" not in found.text
+
+
+def test_an_invalid_resource_is_our_fault() -> None:
+    found = failure(CheckFailed("Patient", "Patient.gender"))
+    assert (found.cause, found.place) == ("invalid", "Patient.gender")
