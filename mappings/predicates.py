@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -32,6 +33,8 @@ class Place(Protocol):
 
 Predicate = Callable[[Place], bool]
 
+_CODING_SYSTEM = re.compile(r"HL7[0-9]{4}|SCT|LN|L|99[A-Z0-9]+")
+
 
 def result_restated(at: Place) -> bool:
     """OBX-11, OBX-5: this OBX says the whole result again; D U V W without a value say only a new status."""
@@ -54,6 +57,11 @@ def county_fits_address(at: Place) -> bool:
     return at.text("PID-11.9") in ("", at.text("PID-12"))
 
 
+def episode_named(at: Place) -> bool:
+    """PV1[Encounter] PV1-53, PV1-54: the visit names an episode of care."""
+    return bool(at.text("PV1-53") or at.text("PV1-54"))
+
+
 def insurer_named(at: Place) -> bool:
     """IN1[Coverage] payor: IN1-3 or IN1-4 names a company."""
     return bool(at.text("IN1-3") or at.text("IN1-4") or at.text("IN1-4.10") or at.text("IN1-4.3"))
@@ -64,11 +72,31 @@ def policy_holder_named(at: Place) -> bool:
     return bool(at.text("IN1-10") or at.text("IN1-11") or at.text("IN1-11.10"))
 
 
+def obr_15_is_one_code(at: Place) -> bool:
+    """OBR[Specimen] OBR-15: its third component names a coding system, so the field is a CWE and no SPS."""
+    return bool(_CODING_SYSTEM.fullmatch(at.text("OBR-15.3")))
+
+
+def obr_15_is_source(at: Place) -> bool:
+    """OBR[Specimen] OBR-15: an SPS, as the standard has it."""
+    return not obr_15_is_one_code(at)
+
+
+def orderer_repeated(at: Place) -> bool:
+    """OBR[ServiceRequest] OBR-16: the person of ORC-12 once more, by the same id and authority."""
+    own = at.text("OBR-16.1")
+    return bool(own) and own == at.text("ORC-12.1") and at.text("OBR-16.9") == at.text("ORC-12.9")
+
+
 PREDICATES: Mapping[str, Predicate] = {
     "county-fits-address": county_fits_address,
+    "episode-named": episode_named,
     "insurer-named": insurer_named,
     "known-allergen": known_allergen,
     "policy-holder-named": policy_holder_named,
     "result-restated": result_restated,
+    "obr-15-is-one-code": obr_15_is_one_code,
+    "obr-15-is-source": obr_15_is_source,
     "obr-speaks-of-specimen": obr_speaks_of_specimen,
+    "orderer-repeated": orderer_repeated,
 }

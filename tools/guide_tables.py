@@ -95,17 +95,20 @@ Row = tuple[str, str, str, str]  # code, target, system, display
 
 
 def guide_rows(text: Iterable[str], target_is_source: bool) -> list[Row]:
-    """Rows of one concept map; columns: 0 code, 6 target, 8 display (at times 7), 9 system."""
+    """Rows of one concept map; columns: 0 code, 6 target, then display and system."""
     rows: list[Row] = []
     system = ""
     for cells in list(csv.reader(text))[2:]:
         cell = [" ".join(each.split()) for each in cells] + [""] * 10
-        code, target, display = cell[0], cell[6], cell[8] or cell[7]
-        system = cell[9] or system  # languages name it in their first row only
+        code, target = cell[0], cell[6]
+        # the columns after the target shift: 8 display, 9 system; or 7 display, 8 system; or 7 display, 9 system
+        named = next((text for text in cell[7:10] if text.startswith(("http", "urn:"))), "")
+        display = next((text for text in (cell[8], cell[7]) if text and text != named), "")
+        system = named or system  # languages name it in their first row only
         if not code and target_is_source:
             code = target
         if code:
-            rows.append((code, target, (cell[9] or system) if target else "", display if target else ""))
+            rows.append((code, target, system if target else "", display if target else ""))
     return rows
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from adapters.fhir import JsonValue
 from mappings.leaves.base import Invalid, Leaf, LeafContext
 
 __all__ = ["LEAVES", "says_no_allergy"]
@@ -45,7 +46,7 @@ def says_no_allergy(texts: Iterable[str]) -> bool:
     return _found(texts) is not None
 
 
-def no_known_allergy(parts: Sequence[str], context: LeafContext) -> dict[str, str]:
+def no_known_allergy(parts: Sequence[str], context: LeafContext) -> JsonValue:
     """CWE.1, .2, .3, .4, .5, .9 to the SNOMED CT coding of the statement."""
     found = _found(parts)
     if found is None:

@@ -89,7 +89,7 @@ def test_every_row_of_the_message_tables_makes_its_resource(guide: Path, message
     types = {row.label: row.make for row in ours.rows if row.label} | {"provenance": "Provenance"}
     done = set()
     for row in ours.rows:
-        target = row.make or types.get(row.into)
+        target = row.make or types.get(row.into or "")
         for name in row.by:
             done.add((library.segment_map(name).source, target))
             inner = {each.emit for each in coverage.flat(library.segment_map(name).rows) if each.emit}
