@@ -66,7 +66,7 @@ def test_a_message_that_takes_too_long_becomes_a_dead_letter() -> None:
 
 
 def test_a_message_that_kills_its_mapper_twice_becomes_a_dead_letter() -> None:
-    kills = []
+    kills: list[int] = []
 
     def kill(pool: Pool, ticket: int) -> Mapped | Failure | None:
         """Kill whoever works on the large message, until the pool gives up on it."""

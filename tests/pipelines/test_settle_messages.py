@@ -24,8 +24,6 @@ POLICY = Policy(ownership())
 Key = tuple[str, str]
 
 TIMES = st.sampled_from(["", *(f"2026030{day}080000+0100" for day in range(1, 5))])
-    ["", "20260301080000+0100", "20260302080000+0100", "20260303080000+0100", "20260304080000+0100"]
-)
 NUMBERS = st.sampled_from(["1", "2", "3"])
 HOMES = st.sampled_from(["", '""', "^PRN^PH^^1^216^5550101", "^PRN^PH^^1^216^5550102"])
 SEXES = st.sampled_from(["", '""', "F", "M"])
