@@ -45,7 +45,7 @@ def compile_when(raw: Any, scene: Scene, line: int) -> Condition | None:
     if len(parts) == 1:
         return parts[0]
     found = tuple(parts)
-    return lambda asked: all([part(asked) for part in found])
+    return lambda asked: all(part(asked) for part in found)
 
 
 def _one(name: str, value: Any, scene: Scene, line: int) -> Condition:

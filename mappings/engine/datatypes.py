@@ -14,7 +14,7 @@ from mappings.engine.conditions import Asked, Condition, compile_when
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
 from mappings.engine.sources import SourcePath, parse
-from mappings.engine.targets import Target, apply, clone, fill, literal, literals, merged, resolve
+from mappings.engine.targets import Literal, Target, apply, clone, fill, literal, literals, merged, resolve
 from mappings.errors import MapError
 from mappings.leaves.base import Invalid, Partly
 
@@ -38,8 +38,20 @@ class Value:
     """One value being made: its text taken apart, the object so far, the marks so far."""
 
     __slots__ = (
-        "codec", "excused", "fell", "invalid", "items", "kept", "level", "made", "mapped", "notes", "offsets", "parts", "text",
-    )  # fmt: skip
+        "codec",
+        "excused",
+        "fell",
+        "invalid",
+        "items",
+        "kept",
+        "level",
+        "made",
+        "mapped",
+        "notes",
+        "offsets",
+        "parts",
+        "text",
+    )
 
     def __init__(self, text: str, level: int, codec: Codec) -> None:
         self.text = text
@@ -186,7 +198,7 @@ def _finished(value: Value, finals: list[Step], excused: list[Any], needed: tupl
         made = value.made
     if not written or not made:
         made = None if not made or not written else made
-    if made is not None and needed and not all([name in made for name in needed]):
+    if made is not None and needed and not all(name in made for name in needed):
         made = None
         value.invalid |= written
         value.mapped = value.kept = 0
@@ -302,7 +314,6 @@ class _Rows:
         steps = [step for _, step in (self._step(each) for each in (*row.first, *row.otherwise))]
 
         def first(value: Value) -> int:
-            parts = value.parts
             for step in steps:
                 if step(value) == WROTE:
                     return WROTE
@@ -341,7 +352,7 @@ class _Rows:
 
     def _settle(self, row: Row, target: Target, place: Callable[[Value, Any], bool]) -> Callable[..., int]:
         """What is done with a converted value: literals, place, marks, note of the rule."""
-        found = ()
+        found: tuple[Literal, ...] = ()
         if isinstance(row.set_, dict) and target.item is not None:
             found = literals(target.item, row.set_, row.file, row.line)
         rule = self.shop.rule(row, self.map)

@@ -69,7 +69,7 @@ class EffectiveMap:
         if not plan.known:
             text = "there is no map for this message type: only its header and patient are converted"
             issues = (*issues, Issue("warning", "not-supported", "MSH[1]-9[1].1.1", None, text))
-        partial = balance.residue or not plan.known or any([issue.severity == "error" for issue in issues])
+        partial = balance.residue or not plan.known or any(issue.severity == "error" for issue in issues)
         return Mapped(
             family=message.code,
             type=message.type,

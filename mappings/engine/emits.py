@@ -180,7 +180,14 @@ def make(seat: Seat, plan: Plan, key: Any, parent: Resource | None, label: str) 
 
 
 def _emit(
-    child: Seat, seat: Seat, plan: Plan, key: Any, place: Any, repetition: int, links: tuple[Link, ...], label: str | None
+    child: Seat,
+    seat: Seat,
+    plan: Plan,
+    key: Any,
+    place: Any,
+    repetition: int,
+    links: tuple[Link, ...],
+    label: str | None,
 ) -> bool:
     """Make the inner resource, put its reference in place. False if nothing was written in it."""
     chosen = plan.chosen(child)
@@ -200,5 +207,3 @@ def _emit(
     for link in links:
         run.links.append((link, resource, child.number, seat.scope, seat.position, parent))
     return True
-
-

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.hl7v2 import Issue
 from mappings.engine.events import Event, run_events
 from mappings.engine.requirements import incomplete, lacking
-from mappings.engine.runtime import Resource, Run
+from mappings.engine.runtime import Resource, Run, Trace
 from mappings.values import Change, Element
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _unwrite(run: Run, rules: list[Rule], resource: Resource, path: str, slot: s
     repetitions = {repetition for _, repetition in places}
     gone = Resource(resource.kind, resource.id, len(run.resources), resource.position, resource.scope, "")
     gone.aside = path
-    kept = []
+    kept: list[Trace] = []
     for trace in resource.trace:
         hit = trace[0] in mine and (not repetitions or -1 in repetitions or trace[3] in repetitions)
         (gone.trace if hit else kept).append(trace)
@@ -162,12 +162,12 @@ def _pruned(value: Any) -> Any:
     """The value without empty objects and lists; None if nothing is left."""
     if isinstance(value, dict):
         found = {name: _pruned(item) for name, item in value.items()}
-        if all([found[name] is item for name, item in value.items()]) and value:
+        if all(found[name] is item for name, item in value.items()) and value:
             return value
         return {name: item for name, item in found.items() if item is not None} or None
     if isinstance(value, list):
         items = [_pruned(item) for item in value]
-        if all([new is old for new, old in zip(items, value, strict=True)]) and value:
+        if all(new is old for new, old in zip(items, value, strict=True)) and value:
             return value
         return [item for item in items if item is not None] or None
     return value

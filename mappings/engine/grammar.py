@@ -12,13 +12,29 @@ from typing import Any
 from mappings.engine.yamlfile import Dict, List, Text, line_of
 from mappings.errors import MapError
 
-__all__ = ["EventRow", "Map", "MessageMap", "MessageRow", "Row", "event_rows", "value_map", "message_map", "plain"]
+__all__ = ["EventRow", "Map", "MessageMap", "MessageRow", "Row", "event_rows", "message_map", "plain", "value_map"]
 
 _ROW_TEXTS = ("to", "as", "table", "use", "emit", "slot", "rank", "together", "value", "on", "label", "each", "absent")
 _ROW_KEYS = frozenset(
-    (*_ROW_TEXTS, "id", "from", "set", "default", "when", "key", "link", "extension", "first", "else", "switch", "cases")
+    (
+        *_ROW_TEXTS,
+        "id",
+        "from",
+        "set",
+        "default",
+        "when",
+        "key",
+        "link",
+        "extension",
+        "first",
+        "else",
+        "switch",
+        "cases",
+    )
 ) | {"fallback"}
-_MAP_KEYS = frozenset({"segment", "datatype", "key", "rows", "excused", "together", "replaces", "dispatch", "description"})
+_MAP_KEYS = frozenset(
+    {"segment", "datatype", "key", "rows", "excused", "together", "replaces", "dispatch", "description"}
+)
 _MESSAGE_KEYS = frozenset({"message", "rows", "excused", "description"})
 _MESSAGE_ROW_KEYS = frozenset({"id", "for", "make", "by", "into", "when", "link", "key"})
 _EVENT_KEYS = frozenset({"id", "event", "on", "when", "set", "remove", "merge"})

@@ -112,7 +112,9 @@ class _Alternative:
 
     def _typed(self, datatype: str) -> Key:
         if datatype not in _TYPES:
-            raise MapError(self.file, self.line, f"no key is known for the data type {datatype}: use `from` with `authority`")
+            raise MapError(
+                self.file, self.line, f"no key is known for the data type {datatype}: use `from` with `authority`"
+            )
         values, authorities = _TYPES[datatype]
         paths = self._paths(self.item["from"])
         fetch = fetcher(paths[0], self.own)
@@ -134,7 +136,9 @@ class _Alternative:
                 value = next((parts[at - 1] for at in values if len(parts) >= at and parts[at - 1]), "")
                 if not value or value == NULL:
                     continue
-                own = _authority([parts[at - 1] if len(parts) >= at else "" for at in authorities], seat.codec, piece[4])
+                own = _authority(
+                    [parts[at - 1] if len(parts) >= at else "" for at in authorities], seat.codec, piece[4]
+                )
                 authority = "*" if everywhere else own or seat.run.source_authority
                 if authority:
                     return _counted(seat, position, kind, ("key", tag, authority, first_leaf(value, seat.codec), *more))

@@ -258,5 +258,3 @@ def _rows(base: List, over: List, name: str) -> List:
     found = List(rows)
     found.line = base.line if isinstance(base, List) and hasattr(base, "line") else 0
     return found
-
-

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from adapters.fhir import definitions
 from mappings.engine.codec import Codec, Marks
 from mappings.engine.grammar import Row
-from mappings.engine.tables import Table, Target as Translation
+from mappings.engine.tables import Table
+from mappings.engine.tables import Target as Translation
 from mappings.engine.targets import Target
 from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
 
@@ -120,7 +121,7 @@ def whole_converter(call: Callable[[Any, LeafContext], Any]) -> Converter:
 
 
 def maker(row: Row, target: Target, shop: Workshop, field_type: str | None, owner: str) -> Maker:
-    """How this row makes its value. `field_type`: data type of the source if known; `owner`: type of the map's target."""
+    """How this row makes its value. `field_type`: data type of its source; `owner`: type of the map's target."""
     kind = target.type
     name = row.as_
     if row.table and (name is None or name[:1].isupper()) and kind in _CODED:
@@ -278,7 +279,7 @@ def _concept(value: Any, marks: Marks, found: list[Any], source: str, code: str)
     extra = [coding for coding in found if (coding.get("system"), coding.get("code")) not in known]
     if not extra:
         return ({**value, "coding": own} if own else value), marks
-    mapped, kept, *rest = marks
+    mapped, kept, excused, invalid, notes = marks
     # the first leaf is translated, and what it said still stands beside the translation
     bit = mapped & 1
-    return {**value, "coding": extra + own}, (mapped & ~bit, kept | bit, *rest)
+    return {**value, "coding": extra + own}, (mapped & ~bit, kept | bit, excused, invalid, notes)

@@ -104,7 +104,9 @@ def _row(row: MessageRow, kinds: dict[str, str], shop: Workshop) -> Row:
     if row.key is not None:
         key = compile_key(row.key, kind, scene, own, None, row.file, row.line)
     when = compile_when(row.when, scene, row.line)
-    return Row(row.id, row.path, own, row.label or row.id, row.make, row.into, plans, when, key, tuple(links), tuple(back))
+    return Row(
+        row.id, row.path, own, row.label or row.id, row.make, row.into, plans, when, key, tuple(links), tuple(back)
+    )
 
 
 def _excused(message: MessageMap) -> dict[str, dict[int, list[tuple[int, int, str]]]]:

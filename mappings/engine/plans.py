@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mappings.engine.workshop import Workshop
 
-__all__ = ["Plan", "PlaceScene", "compile_plan"]
+__all__ = ["PlaceScene", "Plan", "compile_plan"]
 
 
 _SPECIAL = frozenset({"segment", "absent", "made", "predicate"})
@@ -55,11 +55,13 @@ class PlaceScene:
             raise MapError(self.file, line, f"{name} is a name or a list of names")
         names = tuple(str(item) for item in (value if isinstance(value, list) else [value]))
         if name == "segment":
-            return lambda seat: all([bool(seat.scope.find(each)) for each in names])
+            return lambda seat: all(bool(seat.scope.find(each)) for each in names)
         if name == "absent":
-            return lambda seat: not any([bool(seat.scope.find(each)) for each in names])
+            return lambda seat: not any(bool(seat.scope.find(each)) for each in names)
         if name == "made":
-            return lambda seat: any([found is not None and found.written for found in (nearest(seat, each) for each in names)])
+            return lambda seat: any(
+                found is not None and found.written for found in (nearest(seat, each) for each in names)
+            )
         return self._predicates(names, line)
 
     def _event(self, value: Any, line: int) -> Condition:
@@ -81,7 +83,7 @@ class PlaceScene:
         if len(names) == 1:
             return PREDICATES[names[0]]
         found = tuple(PREDICATES[name] for name in names)
-        return lambda seat: all([predicate(seat) for predicate in found])
+        return lambda seat: all(predicate(seat) for predicate in found)
 
     def _options(self, value: Any, line: int) -> Condition:
         if not isinstance(value, dict):
@@ -93,16 +95,30 @@ class PlaceScene:
             if known is None or not texts <= set(known[1]):
                 raise MapError(self.file, line, f"options.yaml has no option {name} with these values")
             wanted.append((str(name), texts))
-        return lambda seat: all([seat.run.options[name] in texts for name, texts in wanted])
+        return lambda seat: all(seat.run.options[name] in texts for name, texts in wanted)
 
 
 class Plan:
     """A compiled map. `own`: its segment; else `datatype`. `kind`: the resource type that it fills."""
 
     __slots__ = (
-        "covers", "datatype", "dispatch", "excused", "file", "finals", "key", "kind", "line", "name", "own", "replaced", "rules",
-        "scene", "slots", "steps",
-    )  # fmt: skip
+        "covers",
+        "datatype",
+        "dispatch",
+        "excused",
+        "file",
+        "finals",
+        "key",
+        "kind",
+        "line",
+        "name",
+        "own",
+        "replaced",
+        "rules",
+        "scene",
+        "slots",
+        "steps",
+    )
 
     def __init__(self, found: Map, shop: Workshop) -> None:
         self.name = found.name

@@ -34,7 +34,7 @@ def complete(made: Resource, others: Sequence[Resource], sha256: str, map_hash: 
     registers["entity", "1-map"] = [_entity("effective map", map_hash)]
     if ("recorded", "") not in registers and ("_recorded", "") not in registers:
         registers["_recorded", ""] = dict(_ABSENT)
-    if not any([path == "agent" and value for (path, _), value in registers.items()]):
+    if not any(path == "agent" and value for (path, _), value in registers.items()):
         registers["agent", "sender"] = [{"who": {"display": "unknown"}}]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.fhir import Home, definitions
+from adapters.fhir import definitions
 from mappings.engine.runtime import Resource
 
 __all__ = ["Requirements", "lacking", "requirements"]
@@ -54,7 +54,7 @@ def lacking(resource: Resource) -> str:
     for name, heads in requirements(resource.kind).top:
         if registers.get((name, "")) is not None:
             continue
-        if not any([value is not None and path.partition(".")[0] in heads for (path, _), value in registers.items()]):
+        if not any(value is not None and path.partition(".")[0] in heads for (path, _), value in registers.items()):
             return name
     return ""
 
@@ -67,6 +67,6 @@ def incomplete(resource: Resource) -> list[tuple[str, str, Any]]:
             needed = _item(resource.kind, path)
             if needed:
                 for item in value:
-                    if not all([name in item or f"_{name}" in item for name in needed]):
+                    if not all(name in item or f"_{name}" in item for name in needed):
                         found.append((path, slot, item))
     return found

@@ -50,7 +50,7 @@ def account(
     covers: Callable[[str, int, int], bool],
     engine: tuple[Spot, ...],
 ) -> Account:
-    """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: written by the engine."""
+    """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: its own writes."""
     cells: dict[Spot, Cell] = {}
     notes: list[tuple[Spot, int, str, str, Resource, int]] = []
     for resource in run.resources:

@@ -15,9 +15,9 @@ from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
 from mappings.engine.runtime import Resource, Seat
-from mappings.engine.sinks import Sink, extension_sink, sink
+from mappings.engine.sinks import Beside, Sink, beside_sink, extension_sink, marked, sink
 from mappings.engine.sources import SourcePath, parse
-from mappings.engine.targets import Target, apply, fill, literal, literals, merged, resolve, take_back
+from mappings.engine.targets import Literal, Target, apply, fill, literal, literals, merged, resolve, take_back
 from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class RowCompiler:
         if row.to is None:
             raise row.error("the row has no `to`")
         target = resolve(self.map.target, row.to, row.error)
-        found = ()
+        found: tuple[Literal, ...] = ()
         if isinstance(row.set_, dict) and (row.source or row.emit):
             home_ = self._item_home(target)
             if home_ is None:
@@ -219,16 +219,26 @@ class RowCompiler:
         made = maker(row, target, self.shop, self._type_of(paths[0]) if single else None, self.map.target)
         slot = self.slot(row) if target.repeats else ""
         rule = self.shop.rule(row, self.map, (target.path, slot))
-        stem = "*" if made.all or made.whole else self.shop.map_name(made.datatype, target.type) or "" if made.datatype else ""
+        extended = bool(row.extension)
+        primitive = definitions().is_primitive(target.type) and not extended
+        beside = beside_sink(target, self.slot(row), row.slot is not None) if primitive else None
+        stem = (
+            "*"
+            if made.all or made.whole
+            else self.shop.map_name(made.datatype, target.type) or ""
+            if made.datatype
+            else ""
+        )
         self.covers.extend([(path, stem) for path in paths])
         if made.all:
             return -1, _joined_all(fetcher(paths[0], self.own), made, place, rule)
         if made.join is not None:
-            step = _many([fetcher(path, self.own) for path in paths], made, place, rule, target)
+            step = _many([fetcher(path, self.own) for path in paths], made, place, rule, beside, extended)
             return -1, self._each(row, step)
         assert made.convert is not None
         several = target.repeats or any(repeats for _, repeats in target.rest)
-        step = _one(fetcher(paths[0], self.own), made.convert, place, rule, _Remover(target, slot), several, target)
+        fetch = fetcher(paths[0], self.own)
+        step = _one(fetch, made.convert, place, rule, _Remover(target, slot), several, beside, extended)
         if row.each:
             each = self._each_single(row, paths[0], made.convert, place, rule)
             return -1, each
@@ -299,7 +309,14 @@ _REMOVED: Marks = (1, 0, 0, 0, (("removed", 0, "is removed by HL7 null"),))
 
 
 def _one(
-    fetch: Fetch, convert: Converter, place: Sink, rule: int, remover: _Remover, several: bool, target: Target
+    fetch: Fetch,
+    convert: Converter,
+    place: Sink,
+    rule: int,
+    remover: _Remover,
+    several: bool,
+    beside: Sink | None,
+    extended: bool,
 ) -> Step:
     """One source: a value per repetition for a list, the first that yields one for a single element."""
 
@@ -320,8 +337,10 @@ def _one(
                         status = FELL
                 continue
             if marks[4] and value.__class__ is Partly:
-                value = _beside(value, resource, target, text, codec)
-            if place(resource, seat.number, repetition, value):
+                put = _placed(place, beside, extended, seat, repetition, value, text)
+            else:
+                put = place(resource, seat.number, repetition, value)
+            if put:
                 resource.trace.append((rule, position, field, repetition, shift, marks))
                 status = WROTE
                 if not several:
@@ -331,23 +350,22 @@ def _one(
     return one
 
 
-def _beside(value: Partly, resource: Resource, target: Target, text: str, codec: Any) -> Any:
-    """Keep the original text beside a primitive that carries only a part of it."""
+def _placed(
+    place: Sink, beside: Sink | None, extended: bool, seat: Seat, repetition: int, value: Partly, text: str
+) -> bool:
+    """Put a primitive that carries only a part of its text, and the text beside it."""
+    codec = seat.codec
     original = {"extension": [{"url": ORIGINAL_TEXT, "valueString": codec.plain(first_leaf(text, codec))}]}
-    if target.choice and not target.rest:
-        key = (target.path, "")
-        if key not in resource.registers:
-            # both stand in one register: the choice element and what extends it
-            resource.registers[key] = {target.choice: value.value, f"_{target.choice}": original}
-    elif not target.repeats and not target.rest:
-        *parents, name = target.path.split(".")
-        key = (".".join((*parents, f"_{name}")), "")
-        if (target.path, "") not in resource.registers:
-            resource.registers[key] = original
-    return value.value
+    if extended:
+        return place(seat.resource, seat.number, repetition, Beside(value.value, original))
+    if not place(seat.resource, seat.number, repetition, value.value):
+        return False
+    if beside is not None:
+        beside(seat.resource, seat.number, repetition, original)
+    return True
 
 
-def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, target: Target) -> Step:
+def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sink | None, extended: bool) -> Step:
     """A leaf function over several texts, the first repetition of each."""
     join = made.join
     assert join is not None
@@ -385,8 +403,10 @@ def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, target: Tar
         if value is None:
             return NONE
         if value.__class__ is Partly:
-            value = _beside(value, resource, target, texts[0], codec)
-        if not place(resource, seat.number, spots[0][2], value):
+            put = _placed(place, beside, extended, seat, spots[0][2], value, texts[0])
+        else:
+            put = place(resource, seat.number, spots[0][2], value)
+        if not put:
             return NONE
         resource.trace.extend([(rule, *spot, marks) for spot in spots])
         return WROTE
@@ -432,7 +452,8 @@ def _together(steps: list[Step], fallback: list[Step]) -> Step:
     def together(seat: Seat) -> int:
         resource = seat.resource
         outer = resource.undo
-        resource.undo = undo = []
+        undo: list[Any] = []
+        resource.undo = undo
         start = len(resource.trace)
         results = [step(seat) for step in steps]
         resource.undo = outer
@@ -484,10 +505,7 @@ def _filling(target: Target, slot: str, found: tuple[Any, ...]) -> Step:
 def _empty(resource: Resource, path: str) -> bool:
     """Whether no register of this path, or inside or around it, has a value or is removed."""
     inside = f"{path}."
-    for known, _ in resource.registers:
-        if known == path or known.startswith(inside):
-            return False
-    return True
+    return all(not (known == path or known.startswith(inside)) for known, _ in resource.registers)
 
 
 def _defaulting(place: Sink, target: Target, value: Any) -> Step:
@@ -511,12 +529,11 @@ def _absent(target: Target, slot: str, reason: str) -> Step:
     """data-absent-reason at a target that nothing has filled."""
     extended = {"extension": [{"url": _ABSENT, "valueCode": reason}]}
     primitive = definitions().is_primitive(target.type)
+    steps = marked(target.rest) if primitive else target.rest
     if target.repeats and target.rest:
-        steps = _marked(target.rest, primitive)
         return lambda seat: _absent_inside(seat, target, slot, steps, extended)
     key = (target.path, slot if target.repeats else "")
     if target.choice:
-        steps = _marked(target.rest, primitive)
         return lambda seat: _absent_choice(seat.resource, key, target, steps, extended)
     *parents, name = target.path.split(".")
     put = (".".join((*parents, f"_{name}" if primitive else name)), key[1])
@@ -532,14 +549,6 @@ def _absent(target: Target, slot: str, reason: str) -> Step:
     return absent
 
 
-def _marked(steps: tuple[tuple[str, bool], ...], primitive: bool) -> tuple[tuple[str, bool], ...]:
-    """The steps to `_name` beside a primitive."""
-    if not steps or not primitive:
-        return steps
-    name, repeats = steps[-1]
-    return (*steps[:-1], (f"_{name}", repeats))
-
-
 def _has(made: Any, steps: tuple[tuple[str, bool], ...]) -> bool:
     for name, repeats in steps:
         made = made.get(name)
@@ -553,10 +562,10 @@ def _has(made: Any, steps: tuple[tuple[str, bool], ...]) -> bool:
 def _absent_inside(seat: Seat, target: Target, slot: str, steps: Any, extended: Any) -> int:
     wrote = NONE
     for (path, name, number, _), item in seat.resource.items.items():
-        if path == target.path and name == slot and number == seat.number:
-            if not _has(item, target.rest) and not _has(item, steps):
-                fill(item, steps, extended)
-                wrote = WROTE
+        mine = path == target.path and name == slot and number == seat.number
+        if mine and not _has(item, target.rest) and not _has(item, steps):
+            fill(item, steps, extended)
+            wrote = WROTE
     return wrote
 
 

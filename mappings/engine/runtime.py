@@ -122,8 +122,20 @@ class Resource:
     """A resource in the making."""
 
     __slots__ = (
-        "aside", "deferred", "id", "items", "kind", "label", "number", "position", "ranks", "registers", "scope", "trace", "undo",
-    )  # fmt: skip
+        "aside",
+        "deferred",
+        "id",
+        "items",
+        "kind",
+        "label",
+        "number",
+        "position",
+        "ranks",
+        "registers",
+        "scope",
+        "trace",
+        "undo",
+    )
 
     def __init__(self, kind: str, id_: str, number: int, position: int, scope: Scope, label: str) -> None:
         self.kind = kind
@@ -143,16 +155,33 @@ class Resource:
     @property
     def written(self) -> bool:
         """Whether anything of the message stands in it."""
-        return any([marks[0] or marks[1] for *_, marks in self.trace])
+        return any(marks[0] or marks[1] for *_, marks in self.trace)
 
 
 class Run:
     """One message on its way through a plan."""
 
     __slots__ = (
-        "backs", "by_key", "codec", "counts", "event", "excuses", "issues", "links", "merges", "message", "namespace", "options", "references",
-        "resources", "root", "seats", "settings", "sha256", "source_authority",
-    )  # fmt: skip
+        "backs",
+        "by_key",
+        "codec",
+        "counts",
+        "event",
+        "excuses",
+        "issues",
+        "links",
+        "merges",
+        "message",
+        "namespace",
+        "options",
+        "references",
+        "resources",
+        "root",
+        "seats",
+        "settings",
+        "sha256",
+        "source_authority",
+    )
 
     def __init__(
         self, message: Message, settings: MapSettings, codec: Codec, options: Mapping[str, str], authority: str
@@ -169,9 +198,13 @@ class Run:
         self.resources: list[Resource] = []
         self.by_key: dict[tuple[str, str], Resource] = {}
         self.counts: dict[tuple[str, ...], int] = {}
-        self.references: list[tuple[dict[str, Any], Resource, Resource]] = []  # object, where it points, where it stands
+        self.references: list[
+            tuple[dict[str, Any], Resource, Resource]
+        ] = []  # object, where it points, where it stands
         self.excuses: list[tuple[Mapping[int, Any], Segment]] = []
-        self.links: list[tuple[Any, Resource, int, Scope, int, Resource | None]] = []  # link, resource, seat, place, self
+        self.links: list[
+            tuple[Any, Resource, int, Scope, int, Resource | None]
+        ] = []  # link, resource, seat, place, self
         self.backs: list[tuple[str, Any, Resource, int, Scope, int]] = []  # label, link, resource, seat, place
         self.issues: list[Issue] = []
         self.merges: list[tuple[str, str]] = []
@@ -196,8 +229,19 @@ class Seat:
     """A segment map on its segment, or the map of an emitted resource on its text (`piece`)."""
 
     __slots__ = (
-        "codec", "field", "fields", "number", "piece", "position", "repetition", "resource", "run", "scope", "segment", "shift",
-    )  # fmt: skip
+        "codec",
+        "field",
+        "fields",
+        "number",
+        "piece",
+        "position",
+        "repetition",
+        "resource",
+        "run",
+        "scope",
+        "segment",
+        "shift",
+    )
 
     def __init__(self, run: Run, resource: Resource, segment: Segment, scope: Scope) -> None:
         self.run = run

@@ -6,12 +6,22 @@ A sink is called as sink(resource, seat number, repetition, value); False = some
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from mappings.engine.runtime import MISSING, Register, Resource
 from mappings.engine.targets import Literal, Target, apply, clone, fill, joined, merged
 
-__all__ = ["Sink", "extension_sink", "sink"]
+__all__ = ["Beside", "Sink", "beside_sink", "extension_sink", "sink"]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A primitive value and what stands beside it under `_name`; only extension sinks take it."""
+
+    value: Any
+    extra: dict[str, Any]
+
 
 Sink: TypeAlias = Callable[[Resource, int, int, Any], bool]
 
@@ -152,7 +162,10 @@ def extension_sink(path: str, slot: str, urls: tuple[str, ...], name: str) -> Si
     key = (path, slot)
 
     def extension(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
-        made = {"url": url, name: value}
+        if value.__class__ is Beside:
+            made = {"url": url, name: value.value, f"_{name}": value.extra}
+        else:
+            made = {"url": url, name: value}
         there = resource.registers.get(key)
         if outer:
             place = (path, f"{slot} {outer[0]}", seat, -1)
@@ -173,3 +186,31 @@ def extension_sink(path: str, slot: str, urls: tuple[str, ...], name: str) -> Si
         return True
 
     return extension
+
+
+def marked(steps: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:
+    """The steps to `_name` beside the primitive at their end."""
+    if not steps:
+        return steps
+    name, repeats = steps[-1]
+    return (*steps[:-1], (f"_{name}", repeats))
+
+
+def beside_sink(target: Target, slot: str, shared: bool) -> Sink | None:
+    """Where the extensions of a primitive go; None for a primitive in a list, which has no good place for them."""
+    if target.element.repeats:
+        return None
+    if target.rest:
+        return sink(replace(target, rest=marked(target.rest)), slot, shared, 0, ())
+    if target.choice:
+        key, name = (target.path, ""), target.choice
+
+        def choice(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
+            there = resource.registers[key]
+            if f"_{name}" not in there:
+                _put(resource, key, {**there, f"_{name}": value})
+            return True
+
+        return choice
+    *parents, last = target.path.split(".")
+    return sink(replace(target, path=".".join((*parents, f"_{last}"))), slot, shared, 0, ())

@@ -15,7 +15,20 @@ from adapters.fhir import PRIMITIVES, Element, Home, UnknownElement, definitions
 from mappings.engine.yamlfile import line_of
 from mappings.errors import MapError
 
-__all__ = ["Literal", "Step", "Target", "apply", "clone", "fill", "joined", "literal", "literals", "merged", "resolve", "take_back"]
+__all__ = [
+    "Literal",
+    "Step",
+    "Target",
+    "apply",
+    "clone",
+    "fill",
+    "joined",
+    "literal",
+    "literals",
+    "merged",
+    "resolve",
+    "take_back",
+]
 
 Step: TypeAlias = tuple[str, bool]
 """Element name and whether it repeats."""
@@ -61,12 +74,10 @@ def resolve(owner: str | Home, to: str, error: Callable[[str], MapError]) -> Tar
     names = to.split(".")
     for index, element in enumerate(found):
         if element.repeats or element.choice:
-            register = names[:index] + [element.choice or names[index]]
+            register = [*names[:index], element.choice or names[index]]
             rest = tuple((names[at], found[at].repeats) for at in range(index + 1, len(found)))
             choice = names[index] if element.choice else ""
-            return Target(
-                to, ".".join(register), element.repeats, choice, rest, last.types[0], last, element.home
-            )
+            return Target(to, ".".join(register), element.repeats, choice, rest, last.types[0], last, element.home)
     return Target(to, to, False, "", (), last.types[0], last, last.home)
 
 
@@ -175,7 +186,7 @@ def joined(there: Any, value: Any) -> dict[str, Any] | None:
     """Two objects in one if they have nothing different in common."""
     if not isinstance(there, dict) or not isinstance(value, dict):
         return None
-    if any([there.get(name, item) != item for name, item in value.items()]):
+    if any(there.get(name, item) != item for name, item in value.items()):
         return None
     return {**there, **value}
 

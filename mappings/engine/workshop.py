@@ -27,9 +27,22 @@ __all__ = ["Rule", "Workshop"]
 _VERSION = "2.5.1"
 # data types whose components have the same numbers as those of the one that the maps are written for
 _SAME = {
-    "CE": "CWE", "CNE": "CWE", "CF": "CWE", "IS": "CWE", "ID": "CWE", "CN": "XCN", "PPN": "XCN", "PN": "XPN", "AD": "XAD",
-    "TN": "XTN", "CK": "CX", "CM_NDL": "NDL", "CM_DLD": "DLD", "CM_PRACTITIONER": "NDL", "CWE": "CWE",
-}  # fmt: skip
+    "CE": "CWE",
+    "CNE": "CWE",
+    "CF": "CWE",
+    "IS": "CWE",
+    "ID": "CWE",
+    "CN": "XCN",
+    "PPN": "XCN",
+    "PN": "XPN",
+    "AD": "XAD",
+    "TN": "XTN",
+    "CK": "CX",
+    "CM_NDL": "NDL",
+    "CM_DLD": "DLD",
+    "CM_PRACTITIONER": "NDL",
+    "CWE": "CWE",
+}
 # last field in v2.9, where the dictionaries (up to v2.8.2) end before it
 _LAST = {"MSH": 28, "OBX": 33, "OBR": 55, "ORC": 38, "SPM": 35, "NTE": 9, "DG1": 26, "PID": 40, "NK1": 41, "PV1": 54}
 
@@ -95,17 +108,25 @@ class Workshop:
         return None
 
     def datatype(self, name: str, kind: str, row: Row) -> Converter | None:
-        """The converter of `as: name` for a target of this type; None if there is no such map."""
+        """The converter of `as: name` for a target of this type; None if there is no such map.
+
+        With `use` the map may make another type; only its rows at that element are taken.
+        """
         stem = self.map_name(name, kind)
         if stem is None:
             return None
-        if stem not in self._converters:
-            self._converters[stem] = None  # a map that needs itself finds none
+        key = f"{stem}#{row.use or ''}"
+        if key not in self._converters:
+            self._converters[key] = None  # a map that needs itself finds none
             found = self.library.datatype_map(stem)
-            if found.target != kind and not (found.target in ("string", "code", "uri") and kind == "markdown"):
+            if row.use:
+                found = _only(found, row.use)
+                if resolve(found.target, row.use, row.error).repeats:
+                    raise row.error(f"use {row.use}: it repeats; name a data type map that makes one of them")
+            elif found.target != kind and not (found.target in ("string", "code", "uri") and kind == "markdown"):
                 raise row.error(f"{stem} makes a {found.target}, not a {kind}")
-            self._converters[stem] = compile_datatype(found, self)
-        return self._converters[stem]
+            self._converters[key] = compile_datatype(found, self)
+        return self._converters[key]
 
     def component_type(self, datatype: str, path: SourcePath) -> str | None:
         """Data type of a component as the dictionary has it."""
@@ -113,7 +134,9 @@ class Workshop:
         if not 0 < path.component <= len(parts):
             return None
         found = parts[path.component - 1]
-        return self.component_type(found, SourcePath(found, component=path.subcomponent)) if path.subcomponent else found
+        return (
+            self.component_type(found, SourcePath(found, component=path.subcomponent)) if path.subcomponent else found
+        )
 
     def field_type(self, path: SourcePath) -> str | None:
         """Data type at a segment path."""
@@ -152,7 +175,9 @@ class Workshop:
             raise row.error(f"on {row.on}: {error}") from error
         names = row.on.split(".")
         if any(step.repeats for step in steps):
-            raise row.error(f"on {row.on}: it repeats: name the `slot` of the object, and only in the map of a resource")
+            raise row.error(
+                f"on {row.on}: it repeats: name the `slot` of the object, and only in the map of a resource"
+            )
         if definitions().is_primitive(steps[-1].types[0]):
             names[-1] = f"_{names[-1]}"
         return tuple(names), target
@@ -214,3 +239,20 @@ class Workshop:
         if plan.datatype not in KEY_TYPES:
             return None
         return compile_key(plan.datatype, plan.kind, plan.scene, None, plan.datatype, plan.file, plan.line)
+
+
+def _only(found: Map, name: str) -> Map:
+    """The map with only the rows that write an element."""
+
+    def rows(all_rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        kept = []
+        for row in all_rows:
+            if row.first:
+                inner = rows(row.first)
+                if inner:
+                    kept.append(replace(row, first=inner, otherwise=rows(row.otherwise)))
+            elif row.to is not None and (row.to == name or row.to.startswith(f"{name}.")):
+                kept.append(row)
+        return tuple(kept)
+
+    return replace(found, rows=rows(found.rows), excused={})
