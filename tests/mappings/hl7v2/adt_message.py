@@ -11,7 +11,14 @@ from mappings import PUBLISHED_NAMESPACE, EffectiveMap, Mapped, MapSettings, loa
 
 __all__ = ["at", "message", "outcome", "resources"]
 
-_STRUCTURES = {"A12": "ADT_A12", "A40": "ADT_A39", "A11": "ADT_A09", "A02": "ADT_A02", "A03": "ADT_A03", "A05": "ADT_A05"}
+_STRUCTURES = {
+    "A12": "ADT_A12",
+    "A40": "ADT_A39",
+    "A11": "ADT_A09",
+    "A02": "ADT_A02",
+    "A03": "ADT_A03",
+    "A05": "ADT_A05",
+}
 _HEADER = "MSH|^~\\&|APP|HOSP|DEST|REGION|20240301101500+0100||ADT^{event}^{structure}|C1|P|2.5.1"
 
 
