@@ -14,7 +14,19 @@ from mappings.engine.conditions import Asked, Condition, compile_when
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
 from mappings.engine.sources import SourcePath, parse
-from mappings.engine.targets import Literal, Target, apply, clone, fill, literal, literals, merged, resolve
+from mappings.engine.targets import (
+    Beside,
+    Literal,
+    Target,
+    apply,
+    clone,
+    extension,
+    fill,
+    literal,
+    literals,
+    merged,
+    resolve,
+)
 from mappings.errors import MapError
 from mappings.leaves.base import Invalid, Partly
 
@@ -353,26 +365,30 @@ class _Rows:
     def _settle(self, row: Row, target: Target, place: Callable[[Value, Any], bool]) -> Callable[..., int]:
         """What is done with a converted value: literals, place, marks, note of the rule."""
         found: tuple[Literal, ...] = ()
-        if isinstance(row.set_, dict) and target.item is not None:
+        if isinstance(row.set_, dict) and not (target.repeats and target.rest):
+            if target.item is None:
+                raise row.error(f"{row.to} is a {target.type}: nothing can be set in it")
             found = literals(target.item, row.set_, row.file, row.line)
         rule = self.shop.rule(row, self.map)
-        beside = not target.repeats and not target.rest and definitions().is_primitive(target.type)
+        extended = bool(row.extension)
+        beside = not extended and not target.repeats and not target.rest and definitions().is_primitive(target.type)
 
         def settle(value: Value, made: Any, marks: Marks, bit: int) -> int:
             if made is None:
                 if marks is not NOTHING:
                     value.add(marks, bit)
                 return FELL if marks[3] else NONE
-            partly = None
-            if marks[4] and made.__class__ is Partly:
-                partly, made = value.text, made.value
+            partly = bool(marks[4]) and made.__class__ is Partly
+            if partly:
+                made = made.value
+                if extended:
+                    made = Beside(made, _text_beside(_leaf_at(value, bit)))
             if found:
                 made = merged(made, found)
             if not place(value, made):
                 return NONE
-            if partly is not None and beside:
-                text = _leaf_at(value, bit)
-                _original(value.made, target.to, text)
+            if partly and beside:
+                _original(value.made, target.to, _leaf_at(value, bit))
             value.add(marks, bit)
             if value.codec.trace:
                 value.notes.append(("rule", bit, str(rule)))
@@ -403,7 +419,12 @@ class _Rows:
             return _primitive_place, self.shop.primitive_target(self.map.target, row)
         target = resolve(self.map.target, row.to, row.error)
         slot = row.slot or ",".join(row.source) or row.id
-        return _placer(target, slot), target
+        found: tuple[Literal, ...] = ()
+        if isinstance(row.set_, dict) and row.source and target.repeats and target.rest:
+            home = definitions().steps(self.map.target, target.path)[-1].home
+            if home is not None:
+                found = literals(home, row.set_, row.file, row.line)
+        return _placer(target, slot, found), target
 
     def _extension(self, row: Row) -> tuple[Callable[[Value, Any], bool], Target]:
         home, target = self.shop.extension_target(self.map.target, row)
@@ -421,7 +442,7 @@ class _Rows:
                     around = {"url": outer[0], "extension": []}
                     items.append(around)
                 items = around["extension"]
-            found = {"url": url, name: made}
+            found = extension(url, name, made)
             if found not in items:
                 items.append(found)
             return True
@@ -450,7 +471,11 @@ def _original(made: dict[str, Any], path: str, text: str) -> None:
     *parents, name = path.split(".")
     for parent in parents:
         made = made.setdefault(parent, {})
-    made[f"_{name}"] = {"extension": [{"url": ORIGINAL_TEXT, "valueString": text}]}
+    made[f"_{name}"] = _text_beside(text)
+
+
+def _text_beside(text: str) -> dict[str, Any]:
+    return {"extension": [{"url": ORIGINAL_TEXT, "valueString": text}]}
 
 
 def _primitive_place(value: Value, made: Any) -> bool:
@@ -460,7 +485,7 @@ def _primitive_place(value: Value, made: Any) -> bool:
     return bool(value.made == made)
 
 
-def _placer(target: Target, slot: str) -> Callable[[Value, Any], bool]:
+def _placer(target: Target, slot: str, literals_: tuple[Literal, ...]) -> Callable[[Value, Any], bool]:
     """Where a row's value goes in the object: an item of a list by slot, or a path of single elements."""
     names = target.path.split(".")
     if target.choice:
@@ -492,7 +517,10 @@ def _placer(target: Target, slot: str) -> Callable[[Value, Any], bool]:
             for name in names[:-1]:
                 holder = holder.setdefault(name, {})
             holder.setdefault(names[-1], []).append(found)
-        return fill(found, rest, made)
+        put = fill(found, rest, made)
+        if put and literals_:
+            apply(found, literals_)
+        return put
 
     return item
 

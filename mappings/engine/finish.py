@@ -8,6 +8,8 @@ from adapters.hl7v2 import Issue
 from mappings.engine.events import Event, run_events
 from mappings.engine.requirements import incomplete, lacking
 from mappings.engine.runtime import Resource, Run, Trace
+from mappings.leaves.base import Invalid
+from mappings.leaves.time import as_utc
 from mappings.values import Change, Element
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def settle_resources(run: Run, events: tuple[Event, ...], rules: list[Rule]) -> 
         if resource.trace:
             for plan, seat in resource.deferred:
                 plan.finish(seat)
+            _check_periods(run, resource, rules)
     run_events(events, run)
     made = [each for each in run.resources if each.trace and each.written and each.kind != "Provenance"]
     _set_aside(run, made, rules)
@@ -45,6 +48,41 @@ def _before(found: list[Resource], position: int) -> Resource | None:
         if chosen is None or resource.position <= position:
             chosen = resource
     return chosen
+
+
+def _check_periods(run: Run, resource: Resource, rules: list[Rule]) -> None:
+    """per-1: a period that ends before it begins keeps its beginning."""
+    registers = resource.registers
+    for key in [key for key in registers if key[0].endswith(".end")]:
+        start = registers.get((f"{key[0][:-4]}.start", ""))
+        if start is not None and registers[key] is not None and _before_in_time(registers[key], start):
+            del registers[key]
+            name = f"{resource.kind}.{key[0]}"
+            segment = run.message.segments[resource.position]
+            text = "the end is before the start: the end is left out"
+            run.issues.append(Issue("error", "business-rule", f"{segment.name}[{segment.number}]", name, text))
+            _fall(rules, resource, key)
+
+
+def _fall(rules: list[Rule], resource: Resource, register: tuple[str, str]) -> None:
+    """What was written to a register counts as invalid."""
+    mine = {at for at, rule in enumerate(rules) if rule.kind == resource.kind and rule.register == register}
+    for at, trace in enumerate(resource.trace):
+        if trace[0] in mine:
+            rule, position, field, repetition, shift, (mapped, kept, excused, invalid, _) = trace
+            marks = (0, 0, excused, mapped | kept | invalid, ())
+            resource.trace[at] = (rule, position, field, repetition, shift, marks)
+
+
+def _before_in_time(one: str, other: str) -> bool:
+    """Whether a date or dateTime is before another, as far as both say."""
+    if "T" in one and "T" in other:
+        try:
+            return as_utc(one) < as_utc(other)
+        except Invalid:
+            return False
+    length = min(len(one[:10]), len(other[:10]))
+    return one[:length] < other[:length]
 
 
 _FIRST = {"MessageHeader": 0, "Patient": 1}

@@ -15,9 +15,21 @@ from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
 from mappings.engine.runtime import Resource, Seat
-from mappings.engine.sinks import Beside, Sink, beside_sink, extension_sink, marked, sink
+from mappings.engine.sinks import Sink, beside_sink, extension_sink, marked, sink
 from mappings.engine.sources import SourcePath, parse
-from mappings.engine.targets import Literal, Target, apply, fill, literal, literals, merged, resolve, take_back
+from mappings.engine.targets import (
+    Beside,
+    Literal,
+    Target,
+    apply,
+    extension,
+    fill,
+    literal,
+    literals,
+    merged,
+    resolve,
+    take_back,
+)
 from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
@@ -280,7 +292,7 @@ def _wrapped(plain: Sink, urls: tuple[str, ...], name: str) -> Sink:
     """A sink of extensions that takes their values."""
 
     def wrapped(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
-        made: dict[str, Any] = {"url": urls[-1], name: value}
+        made = extension(urls[-1], name, value)
         for url in reversed(urls[:-1]):
             made = {"url": url, "extension": [made]}
         return plain(resource, seat, repetition, made)

@@ -6,21 +6,13 @@ A sink is called as sink(resource, seat number, repetition, value); False = some
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mappings.engine.runtime import MISSING, Register, Resource
-from mappings.engine.targets import Literal, Target, apply, clone, fill, joined, merged
+from mappings.engine.targets import Literal, Target, apply, clone, extension, fill, joined, merged
 
-__all__ = ["Beside", "Sink", "beside_sink", "extension_sink", "sink"]
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """A primitive value and what stands beside it under `_name`; only extension sinks take it."""
-
-    value: Any
-    extra: dict[str, Any]
+__all__ = ["Sink", "beside_sink", "extension_sink", "sink"]
 
 
 Sink: TypeAlias = Callable[[Resource, int, int, Any], bool]
@@ -161,11 +153,8 @@ def extension_sink(path: str, slot: str, urls: tuple[str, ...], name: str) -> Si
     *outer, url = urls
     key = (path, slot)
 
-    def extension(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
-        if value.__class__ is Beside:
-            made = {"url": url, name: value.value, f"_{name}": value.extra}
-        else:
-            made = {"url": url, name: value}
+    def extended(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
+        made = extension(url, name, value)
         there = resource.registers.get(key)
         if outer:
             place = (path, f"{slot} {outer[0]}", seat, -1)
@@ -185,7 +174,7 @@ def extension_sink(path: str, slot: str, urls: tuple[str, ...], name: str) -> Si
             _put(resource, key, [*there, made])
         return True
 
-    return extension
+    return extended
 
 
 def marked(steps: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:

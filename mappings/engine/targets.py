@@ -182,6 +182,21 @@ def merged(value: Any, found: tuple[Literal, ...]) -> Any:
     return copy
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A primitive value and what stands beside it under `_name`."""
+
+    value: Any
+    extra: dict[str, Any]
+
+
+def extension(url: str, name: str, value: Any) -> dict[str, Any]:
+    """An extension with its value, and with what stands beside the value."""
+    if value.__class__ is Beside:
+        return {"url": url, name: value.value, f"_{name}": value.extra}
+    return {"url": url, name: value}
+
+
 def joined(there: Any, value: Any) -> dict[str, Any] | None:
     """Two objects in one if they have nothing different in common."""
     if not isinstance(there, dict) or not isinstance(value, dict):
