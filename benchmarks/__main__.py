@@ -1,0 +1,98 @@
+"""`python -m benchmarks [NAME...] [--quick] [--json]`: run, print the table; exit 1: a limit is broken."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.result import Row, broken, table
+
+__all__ = ["BENCHMARKS", "main"]
+
+
+def _conversion(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.conversion import run
+
+    return run(quick)
+
+
+def _intake(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.acknowledge.intake import run
+
+    return run(quick, folder)
+
+
+def _stages(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.acknowledge.stages import run
+
+    return run(quick, folder)
+
+
+def _sealing(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.sealing import run
+
+    return run(quick, folder)
+
+
+def _flat(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.flat import run
+
+    return run(quick, folder)
+
+
+BENCHMARKS: Mapping[str, tuple[str, Callable[[bool, Path], list[Row]]]] = {
+    "conversion": ("ADT and ORU to FHIR, against python-hl7's bare parse and the split-only floor", _conversion),
+    "intake": ("durable ACK at 1, 8 and 64 connections, intake alone", _intake),
+    "stages": ("durable ACK with all stages running, end to end", _stages),
+    "sealing": ("records to the durable leaf, against a bare insert of the same rows", _sealing),
+    "flat": ("memory and cost per message at ten times the records", _flat),
+}
+
+_LEGEND = (
+    "ratio = figure / its figure, measured in the same run · cores = CPU time / wall time of what was measured"
+    " (below 1.00 for conversion and sealing: the machine was busy) · load generators share the machine's cores"
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 limits hold, 1 one is broken, 2 usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measure this tree, each figure beside its peer.",
+        epilog="\n".join(f"  {name:<12}{text}" for name, (text, _) in BENCHMARKS.items()),
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (default: all)")
+    parser.add_argument("--quick", action="store_true", help="short runs: for a look, not for a figure")
+    parser.add_argument("--json", action="store_true", help="NDJSON rows instead of the table")
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure (default: here)")
+    args = parser.parse_args(arguments)
+    unknown = [name for name in args.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)} (there are: {', '.join(BENCHMARKS)})")
+    rows: list[Row] = []
+    for name in args.names or BENCHMARKS:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix=".bench-", dir=args.folder) as folder:
+            rows += BENCHMARKS[name][1](args.quick, Path(folder).absolute())
+    if args.json:
+        for row in rows:
+            print(json.dumps(row.as_dict()))
+    else:
+        print(f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+        print(table(rows))
+        print(_LEGEND)
+    failed = broken(rows)
+    for row in failed:
+        print(f"limit broken: {row.benchmark} against {row.peer}: {row.ratio:.2f}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,114 @@
+"""Durable acknowledgement with every stage running (`tabellion serve`), and what comes out at the other end.
+
+A burst of admissions and twelve-result reports at full speed: intake acknowledges faster than the stages behind it
+settle, the backlog grows on disk, and is worked off. Memory doesn't grow with it: the writer reads a window.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.acknowledge.load import Load, drive
+from benchmarks.acknowledge.servers import Server, tabellion
+from benchmarks.result import Row
+
+__all__ = ["run"]
+
+CONNECTIONS = (1, 8, 64)
+AIMS = {1: 1500.0, 64: 10_000.0}
+_PATIENCE = 600.0  # seconds until we give up
+_LOOK = 0.1  # seconds between looks at the backlog
+
+
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    load: Load
+    records: int
+    seconds: float  # from the first message sent until nothing is left to settle
+    backlog: int  # at its highest
+    share: float
+
+
+def run(quick: bool, folder: Path) -> list[Row]:
+    """Rows per number of connections, then end to end."""
+    messages = {1: 200, 8: 500, 64: 1000} if quick else {1: 1000, 8: 2000, 64: 6000}
+    place = folder / "stages"
+    place.mkdir()
+    rows: list[Row] = []
+    first = 1
+    with tabellion(place) as server:
+        watch = _Watch(place / "data")
+        drive(server.address, 1, "mixed", first, messages=50)  # every process is up and warm once these are settled
+        watch.wait()
+        first += 50
+        for connections, count in messages.items():
+            burst = _burst(server, watch, connections, first, count)
+            first += burst.load.sent
+            rows += _rows(connections, burst)
+        watch.close()
+    return rows
+
+
+def _burst(server: Server, watch: _Watch, connections: int, first: int, count: int) -> _Burst:
+    before, cpu, begun = watch.records(), server.cpu, time.perf_counter()
+    most = 0
+    with ThreadPoolExecutor(1) as beside:
+        sending = beside.submit(drive, server.address, connections, "mixed", first, messages=count)
+        while not sending.done():
+            most = max(most, watch.backlog())
+            time.sleep(_LOOK)
+    watch.wait()
+    seconds = time.perf_counter() - begun
+    return _Burst(sending.result(), watch.records() - before, seconds, most, (server.cpu - cpu) / seconds)
+
+
+def _rows(connections: int, burst: _Burst) -> Iterator[Row]:
+    load = burst.load
+    name = f"{connections} conn, all stages"
+    aim = AIMS.get(connections)
+    if aim is not None:
+        yield Row(
+            f"durable ACK, {name}", load.rate, "ACK/s", "aim for intake alone", aim, load.rate / aim,
+            size=load.size, share=burst.share, note=load.percentiles,
+        )  # fmt: skip
+    settled = load.sent / burst.seconds
+    yield Row(
+        f"end to end, {name}", burst.records / burst.seconds, "records/s", "messages/s", settled,
+        burst.records / load.sent, size=load.size, share=burst.share,
+        note=f"{load.sent} messages, backlog <= {burst.backlog}, then 0" + ("" if aim else f"; {load.percentiles}"),
+    )  # fmt: skip
+
+
+class _Watch:
+    """Looks at the data folder beside the service, as `tabellion status` does."""
+
+    def __init__(self, data: Path) -> None:
+        from pipelines.datafolder import open_folder
+
+        folder = open_folder(data)
+        self._journal, self._state = folder.journal_reader(), folder.state_reader()
+
+    def records(self) -> int:
+        """Record versions sealed so far."""
+        return self._state.size()
+
+    def backlog(self) -> int:
+        """Messages kept but not yet settled."""
+        return self._journal.last() - self._state.cursor()
+
+    def wait(self) -> None:
+        """Until nothing is left to settle."""
+        until = time.monotonic() + _PATIENCE
+        while self.backlog():
+            if time.monotonic() > until:
+                raise TimeoutError("the stages behind intake don't come to an end")
+            time.sleep(_LOOK)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._journal.close()
+        self._state.close()
