@@ -27,12 +27,12 @@ from typing import IO
 
 import apsw
 
-import ledger
 from pipelines import segments
 from pipelines.blobs import FileBlobs
 from pipelines.database import keep_copy, open_reader, sync_file, sync_folder, write_durably
 from pipelines.datafolder import MANIFEST, RESTORING, RETIRED, DataFolder, lock_folder
 from pipelines.errors import BackupError, LogStopped, NotEmpty
+from pipelines.published import Published, read_published
 from pipelines.state import SqliteState
 
 FORMAT = 1
@@ -157,22 +157,22 @@ def restore(archive: Path, target: Path, settle: Settle, *, surviving: Path | No
         return _settle_again(target, settle, known, surviving)
 
 
-def _settle_again(target: Path, settle: Settle, known: str | None, surviving: Path | None) -> Restored:
+def _settle_again(target: Path, settle: Settle, known: Published | None, surviving: Path | None) -> Restored:
     folder = DataFolder(target, restoring=True)
     if known is not None:
-        write_durably(folder.published, known.encode())
-    oldest = folder.published.read_text(encoding="utf-8") if folder.published.exists() else ""
+        write_durably(folder.published, known.text.encode())
+    last = read_published(folder.published)
     with closing(folder.state(recovering=True)) as state:
         settled = settle(folder, state)
         before = state.log()
-        size = ledger.parse_checkpoint(known.encode())[0].size if known else None
+        size = None if known is None else known.checkpoint.size
         same = known is not None and state.reaches(known)
         if same and surviving is not None:
             write_durably(surviving / RETIRED, f"moved to {target.name}\n".encode())  # first: never two live logs
             state.resume()
             origin = before.origin
         else:
-            origin = state.renew(_last_of(state, oldest)).origin
+            origin = state.renew(_last_of(state, last)).origin
         records = state.size()
     (target / RESTORING).unlink()
     sync_folder(target)
@@ -181,10 +181,12 @@ def _settle_again(target: Path, settle: Settle, known: str | None, surviving: Pa
     )
 
 
-def _last_of(state: SqliteState, oldest: str) -> str:
+def _last_of(state: SqliteState, last: Published | None) -> str:
     """The last checkpoint known of the log that ends: the published one, else the newest that was stored."""
     stored = state.last_checkpoint()
-    return oldest or ("" if stored is None else stored[1])
+    if last is not None:
+        return last.text
+    return "" if stored is None else stored[1]
 
 
 def _say(same: bool, size: int | None, records: int, survivor: bool) -> str:
@@ -251,7 +253,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, missin
         raise BackupError(f"the backup is damaged: {member.name} has another hash than its manifest says")
 
 
-def _take_surviving(surviving: Path, target: Path) -> str | None:
+def _take_surviving(surviving: Path, target: Path) -> Published | None:
     """Journal and blobs of the old folder over those of the backup; its last published checkpoint, if it has one."""
     if (surviving / RETIRED).exists():
         raise LogStopped(f"{surviving} was moved to another place already: the log goes on there")
@@ -270,5 +272,4 @@ def _take_surviving(surviving: Path, target: Path) -> str | None:
         copy.chmod(0o600)
         sync_file(copy)
         sync_folder(copy.parent)
-    published = surviving / "checkpoint"
-    return published.read_text(encoding="utf-8") if published.exists() else None
+    return read_published(surviving / "checkpoint")

@@ -169,8 +169,10 @@ def _read_manifest(path: Path) -> Identity:
         version, tenant, institution = content["version"], content["tenant"], content["institution"]
     except FileNotFoundError as error:
         raise FolderError(f"{path} is not a data folder") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise FolderError(f"{path / MANIFEST} is damaged") from error
+    if type(version) is not int or not isinstance(tenant, str) or not isinstance(institution, str):
+        raise FolderError(f"{path / MANIFEST} is damaged")
     if version > VERSION:
         raise NewerVersion(f"{path} has layout version {version}; this release knows up to {VERSION}")
     return Identity(tenant, institution)

@@ -21,6 +21,7 @@ from pipelines.database import open_reader, open_writer, schema_version, unsound
 from pipelines.datafolder import DataFolder
 from pipelines.errors import BlobMissing, FolderError, PipelineError
 from pipelines.ports import Entry
+from pipelines.published import read_published
 from pipelines.reads import RECORD, StateReader, StoredRecord
 from pipelines.topics import RECEIPT
 
@@ -216,17 +217,17 @@ def check_checkpoints(folder: DataFolder) -> int:
 
 
 def _check_published(folder: DataFolder, state: StateReader) -> None:
-    if not folder.published.exists():
+    # read before the tree's size: a running service publishes after it has committed
+    published = read_published(folder.published)
+    if published is None:
         if state.size():
             raise Unsound("the file of the last published checkpoint is missing")
         return
-    # read before the tree's size: a running service publishes after it has committed
-    checkpoint, note = ledger.parse_checkpoint(folder.published.read_bytes())
     with closing(folder.state_reader()) as now:
-        log = now.log()
+        log, checkpoint = now.log(), published.checkpoint
         if checkpoint.origin != log.origin:
             raise Unsound("the last published checkpoint is of another log")
-        note.check(folder.keystore.signer(log.number).vkey)
+        published.note.check(folder.keystore.signer(log.number).vkey)
         if checkpoint.size > now.size():
             raise Unsound(f"the database holds {now.size()} records, a checkpoint of {checkpoint.size} was published")
         if checkpoint.root != ledger.root(now.connection, checkpoint.size):

@@ -23,6 +23,7 @@ from pipelines.database import DISK_ERRORS, open_writer, unsound_settings, write
 from pipelines.errors import LogStopped, PipelineError, Unavailable
 from pipelines.keystore import Keystore, PatientKeys
 from pipelines.ports import GROUPS, Batch, Committed, Entry, Outcome, Record
+from pipelines.published import Published, read_published
 from pipelines.reads import Log, Row, StateReader
 from pipelines.schema import MIGRATIONS
 
@@ -121,34 +122,35 @@ class SqliteState(StateReader):
 
     def _check_published(self) -> None:
         """Stop rather than fork; publish what a crash kept from being published."""
-        last = self.last_checkpoint()
-        if self._published.exists():
-            text = self._published.read_text(encoding="utf-8")
-            self._must_hold(text)
-            if last is not None and last[1] == text:
-                return
-        if last is not None:
+        last, published = self.last_checkpoint(), read_published(self._published)
+        if published is not None:
+            self._must_hold(published)
+        if last is not None and (published is None or last[1] != published.text):
             self._publish(last[1])
 
-    def _must_hold(self, text: str) -> None:
-        """LogStopped unless this tree begins with the tree of that checkpoint, under this log's name."""
-        seen, _ = ledger.parse_checkpoint(text.encode())
-        if seen.origin != self._log.origin:
+    def _must_hold(self, seen: Published) -> None:
+        """LogStopped unless this tree begins with the tree of that checkpoint, signed by this log."""
+        checkpoint = seen.checkpoint
+        if checkpoint.origin != self._log.origin:
             raise LogStopped(
-                f"the last published checkpoint is of the log {seen.origin!r}, the database of {self._log.origin!r}"
+                f"the last published checkpoint is of the log {checkpoint.origin!r}, not of {self._log.origin!r}"
             )
-        if seen.size > self._size:
+        try:
+            seen.note.check(self._signer.vkey)
+        except ledger.Refused as error:
+            raise LogStopped("the last published checkpoint is not signed by this log's key") from error
+        if checkpoint.size > self._size:
             raise LogStopped(
-                f"the database holds {self._size} records, but a checkpoint of {seen.size} was published: going on"
-                " would fork the log. This database is older than its folder: use `tabellion restore`."
+                f"the database holds {self._size} records, but a checkpoint of {checkpoint.size} was published: going"
+                " on would fork the log. This database is older than its folder: use `tabellion restore`."
             )
-        if ledger.root(self._connection, seen.size) != seen.root:
-            raise LogStopped(f"the tree of the first {seen.size} records has another root than was published")
+        if ledger.root(self._connection, checkpoint.size) != checkpoint.root:
+            raise LogStopped(f"the tree of the first {checkpoint.size} records has another root than was published")
 
-    def reaches(self, text: str) -> bool:
+    def reaches(self, published: Published) -> bool:
         """Whether this tree begins with the tree of that checkpoint of this log."""
         try:
-            self._must_hold(text)
+            self._must_hold(published)
         except LogStopped:
             return False
         return True

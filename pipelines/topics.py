@@ -21,6 +21,7 @@ from pipelines.database import open_writer
 from pipelines.errors import PipelineError
 from pipelines.keystore import Keystore
 from pipelines.ports import GROUPS, Message, TopicInfo
+from pipelines.published import read_published
 from pipelines.reads import RECORD, StateReader, StoredRecord
 
 CONTENT_TYPE = "application/fhir+json; fhirVersion=4.0"
@@ -77,11 +78,8 @@ class EmbeddedTopics:
 
     def released(self) -> int:
         """Records with a lower seq may leave."""
-        try:
-            checkpoint, _ = ledger.parse_checkpoint(self._published.read_bytes())
-        except FileNotFoundError:
-            return 0
-        return checkpoint.size
+        published = read_published(self._published)
+        return 0 if published is None else published.checkpoint.size
 
     def topics(self) -> Sequence[TopicInfo]:
         """Every topic of the tenant: `first` offset held, `next` behind the last released."""

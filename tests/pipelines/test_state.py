@@ -7,10 +7,12 @@ from pathlib import Path
 
 import apsw
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import ledger
 from pipelines.datafolder import DataFolder, init_folder, open_folder
-from pipelines.errors import FolderError, InUse, LogStopped, NewerVersion, NotEmpty, Unavailable
+from pipelines.errors import FolderError, InUse, LogStopped, NewerVersion, NotEmpty, PipelineError, Unavailable
 from pipelines.state import SqliteState
 from tests.support.store import batch_of, record, settled
 
@@ -232,3 +234,32 @@ def test_a_newer_layout_or_schema_is_refused(folder: DataFolder) -> None:
     (folder.path / "tabellion.json").write_text("{")
     with pytest.raises(FolderError, match="damaged"):
         open_folder(folder.path)
+
+
+@given(st.one_of(st.binary(max_size=200), st.just(b'{"version": "1", "tenant": "a", "institution": "b"}')))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_in_the_small_files_are_our_error(folder: DataFolder, content: bytes) -> None:
+    for name in ("checkpoint", "keys/namespace.key", "keys/master.key", "keys/log-000001.key", "tabellion.json"):
+        path = folder.path / name
+        before = path.read_bytes() if path.exists() else None
+        path.write_bytes(content)
+        path.chmod(0o600)
+        with pytest.raises((PipelineError, ledger.LedgerError)):
+            open_folder(folder.path).state().close()
+        path.unlink()
+        if before is not None:
+            path.write_bytes(before)
+            path.chmod(0o600)
+    open_folder(folder.path).state().close()
+
+
+def test_a_published_checkpoint_of_another_key_stops(folder: DataFolder, tmp_path: Path) -> None:
+    state = folder.state()
+    state.commit(batch_of(1, 1))
+    origin, size = state.log().origin, state.size()
+    root = ledger.root(state.connection, size)
+    state.close()
+    other = ledger.create_signing_key(tmp_path / "other.key", origin)
+    folder.published.write_bytes(ledger.sign_checkpoint(ledger.Checkpoint(origin, size, root), other))
+    with pytest.raises(LogStopped, match="signed"):
+        folder.state()
