@@ -88,6 +88,11 @@ def orderer_repeated(at: Place) -> bool:
     return bool(own) and own == at.text("ORC-12.1") and at.text("OBR-16.9") == at.text("ORC-12.9")
 
 
+def orc_4_is_pair(at: Place) -> bool:
+    """ORC[ServiceRequest] ORC-4: "if data type EIP is used": a component that has components of its own."""
+    return any(at.text(path) for path in ("ORC-4.1.2", "ORC-4.1.3", "ORC-4.2.2", "ORC-4.2.3"))
+
+
 PREDICATES: Mapping[str, Predicate] = {
     "county-fits-address": county_fits_address,
     "episode-named": episode_named,
@@ -98,5 +103,6 @@ PREDICATES: Mapping[str, Predicate] = {
     "obr-15-is-one-code": obr_15_is_one_code,
     "obr-15-is-source": obr_15_is_source,
     "obr-speaks-of-specimen": obr_speaks_of_specimen,
+    "orc-4-is-pair": orc_4_is_pair,
     "orderer-repeated": orderer_repeated,
 }

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from mappings.leaves.base import Invalid, Leaf, LeafContext
+from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
+from mappings.leaves.time import instant
 
 __all__ = ["LEAVES"]
 
@@ -22,6 +23,7 @@ _TABLES = Path(__file__).resolve().parent.parent / "tables"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+\-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+\-]*")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _NO_NUMBER = re.compile(r"[^0-9.+\-]", re.ASCII)
+_MINUTE = re.compile(r"([0-9]{12})([+-][0-9]{4})?", re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -97,6 +99,14 @@ def pointer(text: str, context: LeafContext) -> str:
     return quote(text.strip(), safe="!#$%&'()*+,/:;=?@[]~-._")
 
 
+def issued(text: str, context: LeafContext) -> str | Partly:
+    """OBR-22 -> DiagnosticReport.issued: an instant; one to the minute gets :00 and keeps its text beside it."""
+    match = _MINUTE.fullmatch(text.strip())
+    if match is None:
+        return instant(text, context)
+    return Partly(instant(f"{match[1]}00{match[2] or ''}", context), "is known to the minute: seconds are zero-filled")
+
+
 def samples(texts: Sequence[str], context: LeafContext) -> str:
     """NA, all rows -> SampledData.data, row after row; a place without a value is E (no valid value)."""
     found = [number for text in texts for number in _row(text)]
@@ -141,6 +151,7 @@ LEAVES = {
     "media-type": Leaf(media_type, arity=2, produces=("code",)),
     "attachment-data": Leaf(attachment_data, arity=2, produces=("base64Binary",)),
     "pointer": Leaf(pointer, produces=("url", "uri")),
+    "issued": Leaf(issued, produces=("instant",)),
     "samples": Leaf(samples, arity=0, produces=("string",), all=True),
     "sample-dimensions": Leaf(sample_dimensions, arity=0, produces=("positiveInt",), all=True),
     "unit-text": Leaf(unit_text, arity=2, produces=("string",)),
