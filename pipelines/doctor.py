@@ -1,7 +1,7 @@
 """The audit of a data folder (`tabellion doctor`): everything is derived anew from what lies on disk.
 
-Checks run from what others rest on upwards: folder, keys, settings, journal, state, tree, checkpoints, seals,
-receipts. The first one that isn't sound is named and ends the audit: what rests on it says nothing more.
+Checks run from what others rest on upwards: folder, keys, journal, state, settings, tree, checkpoints, seals,
+registers, receipts. The first one that isn't sound is named and ends the audit: what rests on it says nothing more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
+import msgspec
 
 import ledger
 from pipelines import schema, segments
@@ -23,6 +24,8 @@ from pipelines.errors import BlobMissing, FolderError, PipelineError
 from pipelines.ports import Entry
 from pipelines.published import read_published
 from pipelines.reads import RECORD, StateReader, StoredRecord
+from pipelines.registers import from_bytes, shown
+from pipelines.said import canonical
 from pipelines.topics import RECEIPT
 
 RECEIPTS_MAX = 1000  # receipts verified from end to end; all that they are made of is checked for every record
@@ -52,7 +55,7 @@ def examine(folder: DataFolder) -> Iterator[Finding]:
         except (PipelineError, ledger.LedgerError, OSError) as error:
             yield Finding(name, 0, str(error))
             return
-        except (apsw.Error, ValueError, TypeError, KeyError) as error:
+        except (apsw.Error, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
             # SQLite, or the reading of a value, met bytes that nobody wrote
             yield Finding(name, 0, f"damaged: {type(error).__name__}: {error}")
             return
@@ -257,6 +260,19 @@ def check_seals(folder: DataFolder) -> int:
         return count
 
 
+def check_registers(folder: DataFolder) -> int:
+    """What settle knows of each resource, element by element, shows exactly the bytes that were sealed."""
+    with closing(folder.state_reader()) as state:
+        count = 0
+        query = "SELECT seq, type, id, digest, registers FROM current WHERE length(registers)>0"
+        for seq, type_, id_, digest, registers in state.connection.execute(query):
+            body = canonical(str(type_), str(id_), shown(from_bytes(registers)))
+            if hashlib.sha256(body).digest() != digest:
+                raise Unsound(f"record {seq}: the registers of the current version show something else than its bytes")
+            count += 1
+        return count
+
+
 def _check_names(record: StoredRecord) -> None:
     if not isinstance(json.loads(record.headers), dict):
         raise Unsound(f"record {record.seq}: its headers are not an object")
@@ -314,5 +330,6 @@ CHECKS: dict[str, Check] = {
     "tree": check_tree,
     "checkpoints": check_checkpoints,
     "seals": check_seals,
+    "registers": check_registers,
     "receipts": check_receipts,
 }

@@ -37,7 +37,10 @@ def settle(folder: DataFolder, state: SqliteState, batch: int = 7) -> int:
             Batch(
                 entries[-1].seq,
                 tuple(replace(outcome(entry.seq), entry=entry) for entry in entries),
-                tuple(record(entry.seq, entry.seq, patient=f"p{entry.seq % 5}") for entry in entries),
+                tuple(
+                    replace(record(entry.seq, entry.seq, patient=f"p{entry.seq % 5}"), registers=b"")
+                    for entry in entries
+                ),
             )
         )
     reader.close()

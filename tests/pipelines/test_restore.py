@@ -99,3 +99,21 @@ def test_without_its_last_messages_a_new_log_begins(samples: Path, settle: Settl
     for message in published(new):
         assert ledger.verify_record(message.value or b"", message.headers["tabellion-receipt"].encode(), key).valid
     assert doctor.first_fault(new) is None
+
+
+def test_registers_that_say_something_else_than_the_record_are_found(
+    samples: Path, settle: Settle, tmp_path: Path
+) -> None:
+    folder = init_folder(tmp_path / "data")
+    keep_and_settle(folder, sorted((samples / "hl7v2").glob("*.hl7"))[:9], settle)
+    assert doctor.CHECKS["registers"](folder) > 20
+    state = folder.state()
+    row = "SELECT id FROM current WHERE type='Patient' AND instr(registers, 'birthDate')>0 LIMIT 1"
+    state.connection.execute(
+        f"UPDATE current SET registers=CAST(replace(CAST(registers AS TEXT), '-0', '-1') AS BLOB) WHERE id=({row})"
+    )
+    assert state.connection.changes() == 1
+    state.close()
+    fault = doctor.first_fault(folder)
+    assert fault is not None
+    assert fault.check == "registers"
