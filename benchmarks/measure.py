@@ -94,6 +94,6 @@ def _read(pid: int, name: str) -> str:
         return ""
 
 
-def resident() -> int:
-    """Bytes of memory that this process holds now (Linux: /proc)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+def resident(pid: int) -> int:
+    """Bytes of memory that a process and its running descendants hold now (Linux: /proc)."""
+    return sum(int(_read(process, "statm").split()[1]) for process in _tree(pid)) * _PAGE

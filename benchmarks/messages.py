@@ -7,6 +7,7 @@ in real traffic and no others.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 
 __all__ = ["KINDS", "adt", "generate", "large", "mixed", "oru"]
@@ -41,6 +42,24 @@ _TESTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """What stays the same about a person from message to message."""
+
+    record: str
+    insurance: str
+    family: str
+    given: str
+    born: str
+    sex: str
+
+
+def _person(number: int) -> _Person:
+    random = Random(number)
+    family, given = _name(random)
+    return _Person(f"{number:09d}", f"{random.randrange(10**9):09d}", family, given, _day(random), random.choice("FM"))
+
+
 def _name(random: Random) -> tuple[str, str]:
     coined = "".join(random.choices(_SYLLABLES, k=3))
     return f"{random.choice(_FAMILY)}-{coined}", random.choice(_GIVEN)
@@ -61,19 +80,19 @@ def _phone(random: Random) -> str:
 
 def adt(random: Random, number: int, people: int = 10**9) -> bytes:
     """An admission of one of so many people: ten segments, about 1.5 KB. Its control id is its number."""
-    family, given = _name(random)
+    who = _person(random.randrange(people))
     other, other_given = _name(random)
     now, before = _time(random), _time(random)
-    patient, visit = random.randrange(people), random.randrange(10**9)
+    visit = random.randrange(10**9)
     town = "^".join(random.choice(_TOWNS))
     home = f"{random.randrange(1, 999)} {random.choice(_STREETS)}^APT {random.randrange(1, 99)}^{town}^USA^H"
     doctor = random.choice(_DOCTORS)
     segments = [
         f"MSH|^~\\&|ADT|NORTHTEST|TABELLION|HIE|{now}||ADT^A01^ADT_A01|B{number:09d}|P|2.5.1||||||UNICODE UTF-8",
         f"EVN|A01|{now}|||OP01^CLERK^CARL^^^^^^NORTHTEST",
-        f"PID|1||{patient:09d}^^^NORTHTEST^MR~{random.randrange(10**9):09d}^^^STATETEST^SS||{family}^{given}^M^^MRS^^L"
-        f"~{other}^{given}^^^^^M||{_day(random)}|{random.choice('FM')}||2106-3^White^HL70005|{home}||{_phone(random)}"
-        f"~^NET^Internet^{given.lower()}{patient}@example.org|{_phone(random)}|en^English^HL70296|M^Married^HL70002"
+        f"PID|1||{who.record}^^^NORTHTEST^MR~{who.insurance}^^^STATETEST^SS||{who.family}^{who.given}^M^^MRS^^L"
+        f"~{other}^{who.given}^^^^^M||{who.born}|{who.sex}||2106-3^White^HL70005|{home}||{_phone(random)}"
+        f"~^NET^Internet^{who.given.lower()}{who.record}@example.org|{_phone(random)}|en^English^HL70296|M^Married^HL70002"
         f"|CHR^Christian^HL70006|ACC-{visit}^^^NORTHTEST^AN|||||||||||||N",
         "PD1|||NORTH TEST CLINIC^^^^^NORTHTEST^XX^^^NTC|1004^FAMILY^FRED^^^DR^^^NORTHTEST^L",
         f"NK1|1|{other}^{other_given}^^^MR|SPO^Spouse^HL70063|{home}|{_phone(random)}||N^Next of kin^HL70131",
@@ -84,7 +103,7 @@ def adt(random: Random, number: int, people: int = 10**9) -> bytes:
         f"AL1|1|DA^Drug allergy^HL70127|{random.choice(_DRUGS)}|SV^Severe^HL70128|Hives|{_day(random)}",
         f"DG1|1||{random.choice(_DIAGNOSES)}||{before}|A",
         f"IN1|1|PPO^Preferred plan^L|INS-77^^^NORTHTEST|TEST INSURANCE CO|1 COVER RD^^TESTVILLE^OH^44130^USA"
-        f"||||GRP-{random.randrange(999)}||||20260101|20261231|||{family}^{given}|SEL^Self^HL70063|{_day(random)}",
+        f"||||GRP-{random.randrange(999)}||||20260101|20261231|||{who.family}^{who.given}|SEL^Self^HL70063|{_day(random)}",
     ]
     return "\r".join(segments).encode() + b"\r"
 
@@ -99,13 +118,12 @@ def _result(random: Random, row: int, taken: str) -> str:
 
 def oru(random: Random, number: int, people: int = 10**9, results: int = 12) -> bytes:
     """A report of `results` numeric results: with twelve of them 19 segments, about 2 KB. Control id = number."""
-    family, given = _name(random)
+    who = _person(random.randrange(people))
     now, taken = _time(random), _time(random)
     order, doctor = random.randrange(10**9), random.choice(_DOCTORS)
     segments = [
         f"MSH|^~\\&|LAB|NORTHTEST|TABELLION|HIE|{now}||ORU^R01^ORU_R01|B{number:09d}|P|2.5.1||||||UNICODE UTF-8",
-        f"PID|1||{random.randrange(people):09d}^^^NORTHTEST^MR||{family}^{given}^^^^^L||{_day(random)}"
-        f"|{random.choice('FM')}",
+        f"PID|1||{who.record}^^^NORTHTEST^MR||{who.family}^{who.given}^^^^^L||{who.born}|{who.sex}",
         f"PV1|1|I|{random.choice(_WARDS)}||||||||||||||||V-{random.randrange(10**9)}^^^NORTHTEST^VN",
         f"ORC|RE|ORD-{order}^HIS|FIL-{order}^LAB||CM||||{now}|||{doctor}",
         f"OBR|1|ORD-{order}^HIS|FIL-{order}^LAB|24323-8^Comprehensive metabolic 2000 panel^LN|||{taken}|||||||{now}"
