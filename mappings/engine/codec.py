@@ -24,7 +24,18 @@ Marks = tuple[int, int, int, int, tuple[tuple[str, int, str], ...]]
 class Codec:
     """Separators of a message and what else every value of it needs. `trace`: rules are noted for explain."""
 
-    __slots__ = ("charset", "component", "delimiters", "escape", "leaf", "memo", "repetition", "subcomponent", "trace")
+    __slots__ = (
+        "charset",
+        "component",
+        "delimiters",
+        "emitted",
+        "escape",
+        "leaf",
+        "memo",
+        "repetition",
+        "subcomponent",
+        "trace",
+    )
 
     def __init__(self, delimiters: Delimiters, charset: str, leaf: LeafContext, trace: bool = False) -> None:
         self.delimiters = delimiters
@@ -36,6 +47,7 @@ class Codec:
         self.repetition = delimiters.repetition or _NONE
         self.escape = delimiters.escape or _NONE
         self.memo: dict[int, dict[tuple[str, int], tuple[Any, Marks]]] = {}
+        self.emitted: dict[tuple[object, ...], Any] = {}  # plan, text, ... -> the resources that it makes
 
     def plain(self, text: str) -> str:
         """Unescaped."""

@@ -28,8 +28,8 @@ class Scene(Protocol):
     def special(self, name: str, value: Any, line: int) -> Condition | None:
         """Conditions beyond paths: event, segment, absent, predicate, option, made."""
 
-    @property
-    def file(self) -> str: ...
+    file: str
+    local: bool
 
 
 def compile_when(raw: Any, scene: Scene, line: int) -> Condition | None:

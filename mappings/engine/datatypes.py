@@ -138,6 +138,7 @@ class ValueScene:
 
     def __init__(self, found: Map) -> None:
         self.file = found.file
+        self.local = True
         self._map = found
 
     def raw(self, path: str, line: int) -> Callable[[Asked], str]:

@@ -122,7 +122,13 @@ class EffectiveMap:
         fields = message.segments[0].fields
         stamp = fields[_MSH_TIME] if len(fields) > _MSH_TIME else ""
         offset = offset_of(stamp.split(message.delimiters.component or "\0")[0]) if stamp else None
-        key = (message.delimiters, message.charset, settings.zone, offset, settings.default_authority, trace)
+        chosen = (
+            settings.namespace,
+            settings.zone,
+            settings.default_authority,
+            tuple(sorted(settings.options.items())),
+        )
+        key = (message.delimiters, message.charset, offset, chosen, trace)
         codec = self._codecs.get(key)
         if codec is None:
             if len(self._codecs) >= _CODECS:

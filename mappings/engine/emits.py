@@ -9,6 +9,7 @@ from adapters.fhir import definitions
 from mappings.engine.datatypes import NONE, WROTE, Value
 from mappings.engine.fetching import fetcher
 from mappings.engine.grammar import Row
+from mappings.engine.kept import kept
 from mappings.engine.keys import compile_key
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.engine.sinks import sink
@@ -116,7 +117,10 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
     key = plan.key
     if row.key is not None:
         key = compile_key(row.key, kind, plan.scene, plan.own, plan.datatype, row.file, row.line)
+    compiler.inner.append(plan)
     label = row.label
+    if label is not None or links:
+        compiler.scene.local = False
     if label is not None:
         shop.emit_labels.add(label)
     if plan.own is not None:
@@ -172,6 +176,7 @@ def make(seat: Seat, plan: Plan, key: Any, parent: Resource | None, label: str) 
     run = seat.run
     parts = key(seat, parent) if key is not None else None
     if parts is None:
+        run.scoped = True
         place = f"{seat.segment.name}[{seat.segment.number}]-{seat.field}[{seat.repetition}].{seat.shift}"
         parts = ("message", run.sha256, place, plan.name)
     id_ = resource_id(run.namespace, plan.kind, parts)
@@ -190,16 +195,18 @@ def _emit(
     label: str | None,
 ) -> bool:
     """Make the inner resource, put its reference in place. False if nothing was written in it."""
-    chosen = plan.chosen(child)
-    if chosen is None:
-        return False
     run, parent = seat.run, seat.resource
-    resource = make(child, chosen, key or chosen.key, parent, label or "")
-    if resource is parent:
-        return False
-    chosen.run(child)
-    if not resource.written:
-        return False
+    resource = kept(child, plan, key) if plan.pure else None
+    if resource is None:
+        chosen = plan.chosen(child)
+        if chosen is None:
+            return False
+        resource = make(child, chosen, key or chosen.key, parent, label or "")
+        if resource is parent:
+            return False
+        chosen.run(child)
+        if not resource.written:
+            return False
     if label:
         seat.scope.name(label, resource)
     if place is not None:

@@ -90,6 +90,8 @@ class _Alternative:
     def compile(self) -> Key:
         item = self.item
         when = compile_when(item.get("when"), self.scene, self.line)
+        if "within" in item or self._position():
+            self.scene.local = False
         if "within" in item:
             return _guarded(self._within(), when)
         if "from" not in item:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["PlaceScene", "Plan", "compile_plan"]
 
 
+# no patient's data: staff, organizations and places come again and again
+_KEPT = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Device"})
 _SPECIAL = frozenset({"segment", "absent", "made", "predicate"})
 
 
@@ -37,6 +39,7 @@ class PlaceScene:
         self.own = own
         self.datatype = datatype
         self.file = file
+        self.local = True  # nothing but the text, the event and the options matter
 
     def raw(self, path: str, line: int) -> Callable[[Asked], str]:
         found = parse(path, self.datatype if self.own is None else None)
@@ -53,6 +56,7 @@ class PlaceScene:
             return None
         if isinstance(value, dict):
             raise MapError(self.file, line, f"{name} is a name or a list of names")
+        self.local = False
         names = tuple(str(item) for item in (value if isinstance(value, list) else [value]))
         if name == "segment":
             return lambda seat: all(bool(seat.scope.find(each)) for each in names)
@@ -102,12 +106,14 @@ class Plan:
     """A compiled map. `own`: its segment; else `datatype`. `kind`: the resource type that it fills."""
 
     __slots__ = (
+        "_pure",
         "covers",
         "datatype",
         "dispatch",
         "excused",
         "file",
         "finals",
+        "inner",
         "key",
         "kind",
         "line",
@@ -135,6 +141,8 @@ class Plan:
         self.excused: Any = ()
         self.replaced: tuple[tuple[tuple[str, tuple[str, ...]], ...], Condition | None] = ((), None)
         self.covers: tuple[tuple[SourcePath, str], ...] = ()
+        self.inner: list[Plan] = []  # what its rows emit
+        self._pure: bool | None = None
         self.slots: dict[str, set[str]] = {}
 
     def chosen(self, seat: Seat) -> Plan | None:
@@ -145,6 +153,16 @@ class Plan:
             if when is None or when(seat):
                 return plan.chosen(seat)
         return None
+
+    @property
+    def pure(self) -> bool:
+        """Whether the same text makes the same resources wherever it stands: then they are made once and kept."""
+        if self._pure is None:
+            self._pure = True  # holds for what emits itself
+            plain = self.own is None and self.scene.local and not self.finals and not self.replaced[0]
+            below = [*self.inner, *(plan for _, plan in self.dispatch)]
+            self._pure = plain and self.kind in _KEPT and all(plan.pure for plan in below)
+        return self._pure
 
     def run(self, seat: Seat) -> None:
         """Run on a seat whose resource is set."""
@@ -204,6 +222,7 @@ def compile_plan(found: Map, shop: Workshop, plan: Plan) -> None:
     plan.finals = tuple(compiler.finals)
     plan.covers = tuple(compiler.covers)
     plan.slots = compiler.slots
+    plan.inner = compiler.inner
     plan.replaced = _replaced(found, plan)
     plan.excused = _segment_excused(found) if plan.own is not None else _piece_excused(found)
 

@@ -33,6 +33,7 @@ from mappings.engine.targets import (
 from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
+    from mappings.engine.plans import Plan
     from mappings.engine.workshop import Workshop
 
 __all__ = ["RowCompiler", "Step"]
@@ -49,6 +50,7 @@ class RowCompiler:
         self.scene = scene
         self.own = found.source if found.kind == "segment" else None
         self.finals: list[Step] = []
+        self.inner: list[Plan] = []  # what rows emit
         self.slots: dict[str, set[str]] = {}  # register path -> slots that the map can write
         self.covers: list[tuple[SourcePath, str]] = []  # sources that rows name, with the data type map that reads them
         self._fallbacks: set[str] = set()

@@ -177,6 +177,7 @@ class Run:
         "references",
         "resources",
         "root",
+        "scoped",
         "seats",
         "settings",
         "sha256",
@@ -209,6 +210,7 @@ class Run:
         self.issues: list[Issue] = []
         self.merges: list[tuple[str, str]] = []
         self.seats = 0
+        self.scoped = False  # an id was made from the message for want of a key
 
     def resource(self, kind: str, id_: str, position: int, scope: Scope, label: str) -> Resource:
         """The resource of this id: a new one, or the one that this message has made already."""

@@ -55,10 +55,7 @@ def _appending(key: Register, found: tuple[Literal, ...]) -> Sink:
         if there is None:
             _put(resource, key, [value])
         elif value not in there:
-            if resource.undo is not None:
-                _put(resource, key, [*there, value])
-            else:
-                there.append(value)
+            _put(resource, key, [*there, value])  # a list of one's own: the one there may be shared
         return True
 
     return append

@@ -1,0 +1,119 @@
+"""Emitted resources kept by their text: the same doctor, ward or laboratory is taken apart once, not in every message.
+
+Only for plans whose outcome depends on nothing but the text, the event, the authority and the settings (`Plan.pure`),
+and only for types that hold no patient. The store is bounded and lives in the codec, in this process only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mappings.engine.runtime import Resource, Run, Seat
+
+if TYPE_CHECKING:
+    from mappings.engine.keys import Key
+    from mappings.engine.plans import Plan
+
+__all__ = ["kept"]
+
+_STORE = 4096
+_TEXT = 512
+
+Copy = tuple[str, str, dict[Any, Any], tuple[Any, ...], tuple[Any, ...]]
+"""Type, id, registers, registers that hold references, traces (rule, bit of the first leaf, marks)."""
+
+
+def kept(child: Seat, plan: Plan, key: Key | None) -> Resource | None:
+    """The emitted resource, made from the store; None if it must be made the long way."""
+    run, piece = child.run, child.piece
+    if piece is None or len(piece.text) > _TEXT or run.codec.trace:
+        return None
+    store = run.codec.emitted
+    name = (plan.name, key, piece.text, piece.level, run.event, run.source_authority)
+    copies = store.get(name)
+    if copies is None:
+        copies = _made(child, plan, key)
+        if len(store) >= _STORE:
+            store.clear()
+        store[name] = copies
+    if not copies or not _fits(copies, run):
+        return None
+    return _taken(copies, child)
+
+
+def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
+    """What the plan makes of the text alone; () if its ids depend on the message, or if it makes nothing."""
+    from mappings.engine.emits import make
+
+    run = child.run
+    alone = Run(run.message, run.settings, run.codec, run.options, run.source_authority)
+    seat = Seat(alone, child.resource, child.segment, alone.root)
+    seat.piece = child.piece
+    chosen = plan.chosen(seat)
+    if chosen is None:
+        return ()
+    make(seat, chosen, key or chosen.key, None, "")
+    chosen.run(seat)
+    if alone.scoped or not alone.resources[0].written:
+        return ()
+    held = {id(holder) for _, _, holder in alone.references}
+    return tuple(
+        (
+            each.kind,
+            each.id,
+            each.registers,
+            tuple(name for name, value in each.registers.items() if id(each) in held and _refers(value)),
+            tuple((trace[0], trace[4], trace[5]) for trace in each.trace),
+        )
+        for each in alone.resources
+        if each.written
+    )
+
+
+def _refers(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "reference" in value or any(map(_refers, value.values()))
+    return isinstance(value, list) and any(map(_refers, value))
+
+
+def _fits(copies: tuple[Copy, ...], run: Run) -> bool:
+    """Whether the message has said nothing else of these resources."""
+    for kind, id_, registers, _, _ in copies:
+        there = run.by_key.get((kind, id_))
+        if there is not None and there.registers != registers:
+            return False
+    return True
+
+
+def _taken(copies: tuple[Copy, ...], child: Seat) -> Resource:
+    run = child.run
+    position, field, repetition, shift = child.position, child.field, child.repetition, child.shift
+    first: Resource | None = None
+    fresh: list[tuple[Resource, tuple[Any, ...]]] = []
+    for kind, id_, registers, referring, traces in copies:
+        found = run.by_key.get((kind, id_))
+        if found is None:
+            found = run.resource(kind, id_, position, child.scope, "")
+            found.registers = dict(registers)
+            if referring:
+                fresh.append((found, referring))
+        found.trace.extend([(rule, position, field, repetition, shift + bit, marks) for rule, bit, marks in traces])
+        first = first or found
+    for holder, names in fresh:
+        for name in names:
+            holder.registers[name] = _own(holder.registers[name], holder, run)
+    assert first is not None
+    return first
+
+
+def _own(value: Any, holder: Resource, run: Run) -> Any:
+    """A copy whose references are this message's own: they are looked at again at the end."""
+    if isinstance(value, list):
+        return [_own(item, holder, run) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _own(item, holder, run) for name, item in value.items()}
+    if "reference" in made:
+        kind, _, id_ = made["reference"].partition("/")
+        run.references.append((made, run.by_key[kind, id_], holder))
+    return made
