@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
@@ -110,6 +110,12 @@ def unsound_settings(connection: apsw.Connection) -> dict[str, object]:
     """Settings read back from a live connection that are not as they must be (empty: all in force)."""
     found = {name: connection.pragma(name) for name in REQUIRED}
     return {name: value for name, value in found.items() if value != REQUIRED[name]}
+
+
+def bring_home(connection: apsw.Connection) -> None:
+    """Checkpoint without waiting for anyone; whom another one's lock keeps from it tries again next time."""
+    with suppress(apsw.BusyError):
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def keep_copy(connection: apsw.Connection, target: Path, *, pages: int = -1) -> None:

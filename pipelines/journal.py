@@ -23,7 +23,7 @@ import apsw
 
 from pipelines import segments
 from pipelines.blobs import FileBlobs
-from pipelines.database import DISK_ERRORS, open_reader, unsound_settings
+from pipelines.database import DISK_ERRORS, bring_home, open_reader, unsound_settings
 from pipelines.envelope import Envelope
 from pipelines.errors import FolderError, Unavailable
 from pipelines.ports import Entry, Kept
@@ -303,11 +303,11 @@ class SqliteJournal:
         if self._pages < self._settings.checkpoint_pages or self._failure is not None:
             return
         try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            bring_home(self._connection)
             self._pages = 0
             size = self._connection.pragma("page_count") * self._connection.pragma("page_size")
             if size >= self._settings.segment_size:
-                segments.close_segment(self._connection)
+                segments.mark_closed(self._connection)
                 self._reopen()
         except (FolderError, Unavailable, *DISK_ERRORS) as error:
             self._broken = not isinstance(error, apsw.FullError | apsw.BusyError)
@@ -318,7 +318,9 @@ class SqliteJournal:
         return 0
 
     def _reopen(self) -> None:
-        self._connection = segments.newest(self._folder, vfs=self._vfs)
+        """Go on in the newest segment; if it can't be made now, the closed one stays open and the next batch tries."""
+        before, self._connection = self._connection, segments.newest(self._folder, vfs=self._vfs)
+        before.close()
         self._connection.set_wal_hook(self._count_pages)
         self._pages = 0
         self._open_older()

@@ -15,14 +15,14 @@ from typing import Any
 
 import apsw
 
-from pipelines.database import keep_copy, open_reader, open_writer, sync_folder
+from pipelines.database import bring_home, keep_copy, open_reader, open_writer, sync_folder
 from pipelines.envelope import NO_FACTS
 from pipelines.ports import Entry
 
-MIGRATIONS = (
+_MIGRATIONS = (
     """
     CREATE TABLE segment(first INTEGER NOT NULL, closed INTEGER NOT NULL);
-    INSERT INTO segment VALUES (1, 0);
+    INSERT INTO segment VALUES ({first}, 0);
     CREATE TABLE entry(
         seq INTEGER PRIMARY KEY,
         kind TEXT NOT NULL, channel TEXT NOT NULL, format TEXT NOT NULL,
@@ -33,6 +33,14 @@ MIGRATIONS = (
     CREATE INDEX entry_control ON entry(channel, control_id);
     """,
 )
+
+
+def migrations(first: int) -> tuple[str, ...]:
+    """The schema; a segment is made with the seq of its first entry in one transaction, so it never lies about it."""
+    return (_MIGRATIONS[0].format(first=first), *_MIGRATIONS[1:])
+
+
+MIGRATIONS = migrations(1)
 COLUMNS = "seq, kind, channel, format, control_id, sha256, received_at, peer, facts, size, seed, changed, blob, body"
 WIDTH = 14
 
@@ -58,7 +66,7 @@ def newest(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     found = paths(folder)
     if not found:
         return create(folder, 1, 1, vfs=vfs)
-    connection = open_writer(found[-1], MIGRATIONS, vfs=vfs)
+    connection = open_writer(found[-1], migrations(_first_of_newest(found, vfs)), vfs=vfs)
     state = head(connection)
     if not state.closed:
         return connection
@@ -66,19 +74,23 @@ def newest(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     return create(folder, int(found[-1].stem) + 1, state.last + 1, vfs=vfs)
 
 
+def _first_of_newest(found: list[Path], vfs: str | None) -> int:
+    """Where the newest segment begins, if a crash left it without a schema; only read then."""
+    if len(found) < 2:
+        return 1
+    with closing(open_reader(found[-2], vfs=vfs)) as connection:
+        return head(connection).last + 1
+
+
 def create(folder: Path, number: int, first: int, *, vfs: str | None = None) -> apsw.Connection:
     """Make segment `number`, whose first entry will have seq `first`."""
-    connection = open_writer(folder / f"{number:06}.sqlite", MIGRATIONS, vfs=vfs)
-    if first > 1:
-        connection.execute("UPDATE segment SET first=? WHERE NOT EXISTS (SELECT 1 FROM entry)", (first,))
-    return connection
+    return open_writer(folder / f"{number:06}.sqlite", migrations(first), vfs=vfs)
 
 
-def close_segment(connection: apsw.Connection) -> None:
-    """Mark it closed (durable), bring the WAL home, close."""
+def mark_closed(connection: apsw.Connection) -> None:
+    """Nothing is appended to this segment any more (durable), by no process."""
     connection.execute("UPDATE segment SET closed=1")
-    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    connection.close()
+    bring_home(connection)
 
 
 def head(connection: apsw.Connection) -> Head:

@@ -19,7 +19,7 @@ from pathlib import Path
 import apsw
 
 import ledger
-from pipelines.database import DISK_ERRORS, open_writer, unsound_settings, write_durably
+from pipelines.database import DISK_ERRORS, bring_home, open_writer, unsound_settings, write_durably
 from pipelines.errors import LogStopped, PipelineError, Unavailable
 from pipelines.keystore import Keystore, PatientKeys
 from pipelines.ports import GROUPS, Batch, Committed, Entry, Outcome, Record
@@ -316,7 +316,7 @@ class SqliteState(StateReader):
     def _between_batches(self) -> None:
         """Bring the WAL home, on this connection only."""
         if self._pages >= CHECKPOINT_PAGES:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            bring_home(self._connection)
             self._pages = 0
 
     def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:

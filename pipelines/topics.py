@@ -17,7 +17,7 @@ from pathlib import Path
 import apsw
 
 import ledger
-from pipelines.database import open_writer
+from pipelines.database import bring_home, open_writer
 from pipelines.errors import PipelineError
 from pipelines.keystore import Keystore
 from pipelines.ports import GROUPS, Message, TopicInfo
@@ -238,5 +238,5 @@ class EmbeddedTopics:
         """Close the connections."""
         self._state.close()
         if self._groups is not None:
-            self._groups.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            bring_home(self._groups)
             self._groups.close()

@@ -77,6 +77,31 @@ def test_dropping_takes_whole_closed_segments_only(folder: DataFolder) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("left", [b"", None])
+def test_a_segment_that_a_crash_left_half_made_goes_on_in_order(folder: DataFolder, left: bytes | None) -> None:
+    journal = folder.journal(SMALL)
+    fill(journal, 0, 5)
+    connection = segments.newest(folder.journal_path)
+    segments.mark_closed(connection)
+    connection.close()
+    journal.close()
+    half = folder.journal_path / "000002.sqlite"
+    if left is None:
+        connection = apsw.Connection(str(half))
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    else:
+        half.write_bytes(left)
+    reader = folder.journal_reader()
+    assert [entry.seq for entry in reader.read(0, 100)] == [1, 2, 3, 4, 5]
+    journal = folder.journal(SMALL)
+    assert journal.append(envelope(50)).result(10) == Kept(6, "kept")
+    assert [entry.seq for entry in reader.read(0, 100)] == [1, 2, 3, 4, 5, 6]
+    assert len(segments.paths(folder.journal_path)) == 2
+    reader.close()
+    journal.close()
+
+
 def test_retention_keeps_what_is_not_settled_or_on_hold(folder: DataFolder) -> None:
     journal = folder.journal(SMALL)
     fill(journal, 0, 60)
