@@ -9,7 +9,7 @@ from typing import Any
 from adapters.hl7v2 import read
 from mappings import PUBLISHED_NAMESPACE, EffectiveMap, Mapped, MapSettings, load, resource
 
-__all__ = ["at", "message", "outcome", "resources"]
+__all__ = ["at", "message", "outcome", "resources", "segment"]
 
 _STRUCTURES = {
     "A12": "ADT_A12",
@@ -25,6 +25,12 @@ _HEADER = "MSH|^~\\&|APP|HOSP|DEST|REGION|20240301101500+0100||ADT^{event}^{stru
 @cache
 def effective(overlays: tuple[str, ...] = ()) -> EffectiveMap:
     return load(overlays)
+
+
+def segment(name: str, **fields: str) -> str:
+    """A segment by field numbers: `segment("PV1", f2="I", f19="V1")`."""
+    last = max(int(field[1:]) for field in fields)
+    return "|".join([name, *[fields.get(f"f{number}", "") for number in range(1, last + 1)]])
 
 
 def message(*segments: str, event: str = "A01", header: str | None = None) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mappings.hl7v2.adt_message import at, outcome, resources
+from tests.mappings.hl7v2.adt_message import at, outcome, resources, segment
 
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 SD = "http://hl7.org/fhir/StructureDefinition/"
@@ -14,9 +14,7 @@ SD = "http://hl7.org/fhir/StructureDefinition/"
 
 def pid(**fields: str) -> str:
     """A PID segment with an identifier and these fields: `pid(f7="1980")`."""
-    found = {"f1": "1", "f3": "P1^^^HOSP^MR", **fields}
-    last = max(int(name[1:]) for name in found)
-    return "|".join(["PID", *[found.get(f"f{number}", "") for number in range(1, last + 1)]])
+    return segment("PID", **{"f1": "1", "f3": "P1^^^HOSP^MR", **fields})
 
 
 def patient(*segments: str, **settings: Any) -> dict[str, Any]:
