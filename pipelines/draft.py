@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipelines.ports import Batch, DeadLetter, Entry, Hold, Merge, Outcome, Record, State, Touch
-from pipelines.registers import from_bytes, to_bytes
 from pipelines.settle import Incoming, Known, NewVersion, Settled, Unchanged, after
 
 Key = tuple[str, str]  # type, id
@@ -32,8 +31,7 @@ class Memory:
         wanted = list(keys)
         missing = [key for key in wanted if key not in self._known]
         for key, current in self._state.current_many(missing).items() if missing else ():
-            registers = from_bytes(current.registers)
-            self._known[key] = Known(current.version, current.digest, registers, current.patient)
+            self._known[key] = Known(current.version, current.digest, current.registers)
         found = {}
         for key in wanted:
             if key in self._known:
@@ -100,11 +98,11 @@ class Draft:
         """What is known of these resources, this batch included."""
         return self._memory.load(keys)
 
-    def add(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled, group: str) -> None:
+    def add(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled) -> None:
         """One resource's result."""
-        key = (incoming.change.type, incoming.change.id)
+        said = incoming.said
+        key = (said.type, said.id)
         if isinstance(result, NewVersion):
-            registers = to_bytes(result.registers) if result.registers else b""
             self._last[key] = len(self._records)
             self._touched.pop(key, None)
             self._records.append(
@@ -114,15 +112,15 @@ class Draft:
                     version=result.version,
                     op=result.op,
                     patient=result.patient,
-                    group=group,
+                    group=said.group,
                     body=result.body,
-                    registers=registers,
+                    registers=result.registers,
                     entry=entry.seq,
                 )
             )
-            self.size += len(result.body) + len(registers)
+            self.size += len(result.body) + len(result.registers)
         elif isinstance(result, Unchanged) and result.registers is not None:
-            self._move(key, to_bytes(result.registers))
+            self._move(key, result.registers)
         now = after(known, result)
         if now is not None and now.registers:  # resources of one message only don't come again
             self._memory.put(key, now)

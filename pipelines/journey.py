@@ -15,9 +15,12 @@ import ledger
 from adapters import fhir
 from adapters.hl7v2 import read
 from mappings import Mapped, MapSettings, resource
+from pipelines.channels import Channel
 from pipelines.envelope import Envelope
 from pipelines.errors import CheckFailed
+from pipelines.ownership import Ownership
 from pipelines.ports import Batch, Committed, Journal, Kept, State
+from pipelines.said import Spoken, speak
 from pipelines.settle import Incoming, Known, Policy, Settled
 from pipelines.settle import settle as _settle
 
@@ -50,9 +53,12 @@ def check(mapped: Mapped, structure: bool) -> Mapped:
     return mapped
 
 
-def carry(body: bytes, effective: EffectiveMap, settings: MapSettings, structure: bool) -> Mapped:
-    """The pure half in one go: map ─► translate ─► check."""
-    return check(translate(map(body, effective, settings)), structure)
+def carry(
+    body: bytes, effective: EffectiveMap, settings: MapSettings, channel: Channel, table: Ownership, key: bytes
+) -> Spoken:
+    """The pure half in one go: map ─► translate ─► check, and what the message says made ready to be settled."""
+    mapped = check(translate(map(body, effective, settings)), channel.check == "structure")
+    return speak(mapped, table, channel.topics, key)
 
 
 def settle(current: Known | None, incoming: Incoming, policy: Policy) -> Settled:

@@ -1,4 +1,4 @@
-"""The mapper: bytes of a message → its `Mapped`, or why not. Pure; run inline or in processes (`pipelines.pool`).
+"""The mapper: bytes of a message → what it says, or why not. Pure; run inline or in processes (`pipelines.pool`).
 
 This is the one boundary where any exception becomes a dead letter: whatever a message does to the reader or the maps,
 it costs that message and no other. A failure's text names classes, places and our own lines, never a value.
@@ -19,10 +19,13 @@ import msgspec
 
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read
 from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
-from mappings import Mapped, MappingError, MapSettings, load
+from mappings import MappingError, MapSettings, load
 from pipelines import journey
 from pipelines.channels import Channel
 from pipelines.errors import CheckFailed, MapperFailed
+from pipelines.ownership import ownership
+from pipelines.said import Spoken, patients_of
+from pipelines.search import search_key
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ class MapperConfig:
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
-    """Why a message has no `Mapped`. `patients`: whose message it is, as far as that could be read."""
+    """Why a message says nothing. `patients`: whose message it is, as far as that could be read."""
 
     cause: str
     place: str
@@ -50,7 +53,7 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
     patients: tuple[str, ...] = ()
 
 
-Result = Mapped | Failure
+Result = Spoken | Failure
 
 # class of the error → cause of the dead letter, first fit
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
@@ -71,6 +74,8 @@ class Mapper:
         self._config = config
         self._channels = config.channels
         self._settings: dict[str, MapSettings] = {}
+        self._ownership = ownership()
+        self._key = search_key(config.namespace)
 
     def effective(self, channel: str) -> EffectiveMap:
         """The effective map of a channel; loading takes a while the first time."""
@@ -87,8 +92,9 @@ class Mapper:
             if refused is not None:
                 return Failure("refused", f"MSH-{refused.field}" if refused.field else "", refused.text)
             settings = self._map_settings(channel)
-            structure = self._channel(channel).check == "structure"
-            return journey.carry(body, self.effective(channel), settings, structure)
+            return journey.carry(
+                body, self.effective(channel), settings, self._channel(channel), self._ownership, self._key
+            )
         except Exception as error:  # noqa: BLE001 (the boundary, see above)
             return replace_patients(failure(error), self.patients(channel, body))
 
@@ -137,11 +143,3 @@ def failure(error: Exception) -> Failure:
 def replace_patients(found: Failure, patients: tuple[str, ...]) -> Failure:
     """The same failure with the patients it marks."""
     return Failure(found.cause, found.place, found.text, patients)
-
-
-def patients_of(mapped: Mapped) -> tuple[str, ...]:
-    """Every patient that a message speaks of, in its order."""
-    found = dict.fromkeys(change.patient for change in mapped.changes if change.patient is not None)
-    found |= dict.fromkeys(change.id for change in mapped.changes if change.type == "Patient")
-    found |= dict.fromkeys(patient for merge in mapped.merges for patient in merge)
-    return tuple(found)

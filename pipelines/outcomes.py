@@ -10,22 +10,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from mappings import Mapped
-from pipelines.ports import Entry
 
 _ISSUES = 100  # of one message; the whole list comes from mapping it again
 
 
-def message_detail(entry: Entry, mapped: Mapped) -> bytes:
-    """Counts of leaves, residue and issues of a message; `changed`: its control id came before with other bytes."""
+def message_detail(mapped: Mapped) -> bytes:
+    """Counts of leaves and residue, and the issues, of one message."""
     detail: dict[str, Any] = {
         "leaves": dict(zip(("mapped", "kept", "excused", "residue"), mapped.leaves, strict=True)),
         "status": mapped.status,
         "issues": [[each.severity, each.code, each.path, each.text] for each in mapped.issues[:_ISSUES]],
         "more_issues": max(0, len(mapped.issues) - _ISSUES),
     }
-    if entry.changed:
-        detail["changed"] = True
     return canonical(detail)
+
+
+def flagged(detail: bytes) -> bytes:
+    """The same detail, marked: the message's control id came before with other bytes."""
+    return b'{"changed":true,' + detail[1:]
 
 
 def action_detail(tally: Mapping[str, int]) -> bytes:

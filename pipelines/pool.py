@@ -21,9 +21,9 @@ from typing import Protocol
 
 import msgspec
 
-from mappings import Mapped
 from pipelines.errors import MapperFailed
 from pipelines.mapper import Failure, Mapper, MapperConfig, Result
+from pipelines.said import Spoken
 
 ATTEMPTS = 2
 START_SECONDS = 120.0
@@ -43,7 +43,7 @@ class _Job(msgspec.Struct, array_like=True):
 class _Answer(msgspec.Struct, array_like=True):
     ticket: int
     kind: int
-    data: bytes
+    spoken: Spoken | None = None
     failure: Failure | None = None
 
 
@@ -185,8 +185,8 @@ class Pool:
             self._start_failures = 0
             return
         job = worker.jobs.popleft()
-        if answer.kind == _MAPPED:
-            self._results[job.ticket] = Mapped.from_bytes(answer.data)
+        if answer.spoken is not None:
+            self._results[job.ticket] = answer.spoken
         elif answer.kind == _FAILED and answer.failure is not None:
             self._results[job.ticket] = answer.failure
         else:  # the patients of a message that can't be mapped
@@ -240,7 +240,7 @@ def serve(connection: Connection, config: MapperConfig) -> None:
     Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
     mapper = Mapper(config)
     mapper.load_all()
-    connection.send_bytes(_ENCODE(_Answer(0, _READY, b"")))
+    connection.send_bytes(_ENCODE(_Answer(0, _READY)))
     while True:
         job = jobs.get()
         connection.send_bytes(_ENCODE(_work(mapper, job)))
@@ -248,11 +248,11 @@ def serve(connection: Connection, config: MapperConfig) -> None:
 
 def _work(mapper: Mapper, job: _Job) -> _Answer:
     if job.mode == _PATIENTS:
-        return _Answer(job.ticket, _FOUND, b"", Failure("", "", "", mapper.patients(job.channel, job.body)))
+        return _Answer(job.ticket, _FOUND, None, Failure("", "", "", mapper.patients(job.channel, job.body)))
     result = mapper.map(job.channel, job.body)
     if isinstance(result, Failure):
-        return _Answer(job.ticket, _FAILED, b"", result)
-    return _Answer(job.ticket, _MAPPED, result.to_bytes())
+        return _Answer(job.ticket, _FAILED, None, result)
+    return _Answer(job.ticket, _MAPPED, result)
 
 
 def _read_jobs(connection: Connection, jobs: SimpleQueue[_Job]) -> None:

@@ -7,31 +7,30 @@ a set apart and is '' elsewhere. Three kinds of cells:
 - a removal (HL7 null): the value is None, and the mark stays, so that an older value can't come back;
 - a mark on all slots of a path (slot '*'): everything older than it is hidden (removal of an element, snapshots).
 
-Of two cells for one register the greater stamp stands, nothing is ever forgotten, and what shows is computed from all
-cells: so the order of arrival can't matter.
+What a message says of a resource is registers, too, and settling is their join: of two cells for one register the
+greater stamp stands, nothing is ever forgotten, and what shows is computed from all cells. A join of maxima doesn't
+depend on order or repetition, and so neither does the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from decimal import Decimal
-from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
 from adapters.fhir import JsonValue
-from pipelines.ownership import Ownership, Union
-from pipelines.stamp import Origin, Stamp
+from pipelines.stamp import Stamp
 
 ALL_SLOTS = "*"
 PATIENT = "@patient"  # no element: the pseudonymous patient id that keys the record's topic message
 
 Key = tuple[str, str, str]
 
-_ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="number")
-_VALUE = msgspec.json.Decoder(float_hook=Decimal)
-_NULL = b"null"
+encode_value = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+_decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
+NULL = b"null"
 
 
 class Cell(NamedTuple):
@@ -47,128 +46,81 @@ class Cell(NamedTuple):
 Registers = dict[Key, Cell]
 
 
-class ElementLike(Protocol):
-    """What `mappings.Element` offers."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def slot(self) -> str: ...
-    @property
-    def value(self) -> Any: ...
-    @property
-    def rank(self) -> int: ...
-
-
-def cells(type_: str, elements: Iterable[ElementLike], origin: Origin, table: Ownership) -> Iterator[tuple[Key, Cell]]:
-    """The cells that one message writes into one resource."""
-    spoken: dict[str, int] = {}
-    for element in elements:
-        path, slot = element.path, element.slot
-        # An event's "remove" is as strong as a field's: a discharge that A13 took back may come again with A03.
-        rank = 0 if element.value is None else element.rank
-        owner = table.owner(origin.family, type_, path)
-        stamp = Stamp(owner, rank, origin.time, origin.channel, origin.place)
-        spoken[path] = min(rank, spoken.get(path, rank))
-        union = None if element.value is None else table.union(type_, path)
-        if union is None:
-            whole = element.value is None and not slot
-            yield (path, ALL_SLOTS if whole else slot, ""), Cell(_ENCODER.encode(element.value), stamp)
-        else:
-            yield from _members(element, stamp, union)
-    for snapshot in table.snapshots.get(type_, ()):
-        said = [spoken[path] for path in spoken if path in snapshot]
-        if said:
-            for path in snapshot:
-                owner = table.owner(origin.family, type_, path)
-                mark = Stamp(owner, min(said), origin.time, origin.channel, origin.place)
-                yield (path, ALL_SLOTS, ""), Cell(_NULL, mark)
-
-
-def _members(element: ElementLike, stamp: Stamp, union: Union) -> Iterator[tuple[Key, Cell]]:
-    values = element.value if isinstance(element.value, list) else [element.value]
-    seen = set()
-    for index, value in enumerate(values):
-        member = _identity(value, union)
-        if member not in seen:
-            seen.add(member)
-            yield (element.path, element.slot, member), Cell(_ENCODER.encode(value), stamp, stamp, index)
-
-
-def _identity(value: JsonValue, union: Union) -> str:
-    chosen: list[JsonValue] = [_at(value, by) for by in union.by]
-    what = chosen if any(part is not None for part in chosen) else value
-    return blake2b(_ENCODER.encode(what), digest_size=12).hexdigest()
-
-
-def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
-
-
-def fold(known: Registers, new: Iterable[tuple[Key, Cell]]) -> tuple[Registers, bool, bool]:
-    """(registers after, whether any cell moved, whether what shows may differ). `known` is not touched."""
+def join(known: Registers, new: Registers) -> tuple[Registers, bool, bool]:
+    """(both together, whether any cell of `known` moved, whether what shows may differ). Arguments are not touched."""
     after = dict(known)
     moved = differs = False
-    for key, cell in new:
+    for key, cell in new.items():
         before = after.get(key)
         if before is None:
             after[key] = cell
             moved = differs = True
             continue
-        winner = cell if cell.stamp >= before.stamp else before
-        born, spot = winner.born, winner.spot
-        if cell.born is not None and before.born is not None:
-            born, spot = min((before.born, before.spot), (cell.born, cell.spot), key=_age)
-        winner = Cell(winner.value, winner.stamp, born, spot)
+        winner = _greater(before, cell)
         if winner != before:
             after[key] = winner
             moved = True
-            # a mark that moved may hide more; a value that stays the same may only have come out from under one
-            differs = differs or winner.value != before.value or key[1] == ALL_SLOTS or (born, spot) != before[2:]
-            differs = differs or winner.value == _NULL or (key[0], ALL_SLOTS, "") in after or bool(key[2])
+            differs = differs or winner.value != before.value or _reaches_further(key, winner, before, after)
     return after, moved, differs
+
+
+def _greater(before: Cell, cell: Cell) -> Cell:
+    """The greater stamp's value; equal stamps are one message mapped again: the map of now. A set keeps its oldest."""
+    winner = cell if cell.stamp >= before.stamp else before
+    if cell.born is None or before.born is None:
+        return winner
+    born, spot = min((before.born, before.spot), (cell.born, cell.spot), key=_age)
+    return Cell(winner.value, winner.stamp, born, spot)
+
+
+def _reaches_further(key: Key, winner: Cell, before: Cell, after: Registers) -> bool:
+    """Whether a cell with the value it had may change what shows: a mark may hide more, a value come out from under
+    one, a member move in its set."""
+    path, slot, member = key
+    if slot == ALL_SLOTS or winner.value == NULL or (path, ALL_SLOTS, "") in after:
+        return True
+    return bool(member) and ((path, slot, "") in after or (winner.born, winner.spot) != (before.born, before.spot))
 
 
 def _age(born: tuple[Stamp, int]) -> tuple[int, str, int, int]:
     """Oldest word first, whoever said it: a set shows in the order it grew."""
-    stamp, index = born
-    return stamp.time, stamp.channel, stamp.place, index
+    stamp, spot = born
+    return stamp.time, stamp.channel, stamp.place, spot
 
 
 def shown(registers: Registers) -> dict[tuple[str, str], JsonValue]:
-    """What shows: (path, slot) → value, as `mappings.compose` takes it."""
+    """What shows: (path, slot) → value."""
     found: dict[tuple[str, str], JsonValue] = {}
     sets: dict[tuple[str, str], list[tuple[tuple[int, str, int, int], str, bytes]]] = {}
     for (path, slot, member), cell in registers.items():
-        if slot == ALL_SLOTS or path == PATIENT or cell.value == _NULL:
+        if slot == ALL_SLOTS or path == PATIENT or cell.value == NULL:
             continue
         mark = registers.get((path, ALL_SLOTS, ""))
         if mark is not None and _hides(mark.stamp, cell.stamp):
             continue
         if cell.born is None:
-            found[path, slot] = _VALUE.decode(cell.value)
+            found[path, slot] = _decode_value(cell.value)
             continue
         removal = registers.get((path, slot, ""))
         if removal is None or removal.stamp < cell.stamp:
             sets.setdefault((path, slot), []).append((_age((cell.born, cell.spot)), member, cell.value))
     for key, members in sets.items():
-        found[key] = [_VALUE.decode(value) for _, _, value in sorted(members)]
+        found[key] = [_decode_value(value) for _, _, value in sorted(members)]
     return found
 
 
 def _hides(mark: Stamp, stamp: Stamp) -> bool:
-    """A snapshot hides what is older; never what its own message says, whatever the rank of that word."""
+    """A mark hides what is older; never what its own message says, whatever the rank of that word."""
     return mark > stamp and (mark.channel, mark.place) != (stamp.channel, stamp.place)
 
 
 def patient_of(registers: Registers) -> str | None:
     """The patient whose topic key the resource has."""
     cell = registers.get((PATIENT, "", ""))
-    return None if cell is None else str(_VALUE.decode(cell.value))
+    return None if cell is None else str(_decode_value(cell.value))
+
+
+# -- bytes: [[stamp, …], [[path, slot, member, value, stamp, born, spot], …]] ------------------------------------------
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -178,19 +130,15 @@ class _Row(msgspec.Struct, array_like=True):
     value: msgspec.Raw
     stamp: int
     born: int = -1
-    index: int = 0
+    spot: int = 0
 
 
-class _Stored(msgspec.Struct, array_like=True):
-    stamps: list[Stamp]
-    rows: list[_Row]
+_stamps_of = msgspec.json.Decoder(tuple[list[Stamp], msgspec.Raw]).decode
+_rows_of = msgspec.json.Decoder(list[_Row]).decode
 
 
-_STORED = msgspec.json.Decoder(_Stored)
-
-
-def to_bytes(registers: Registers) -> bytes:
-    """Our own compact form; each stamp stands once."""
+def to_parts(registers: Registers) -> tuple[list[Stamp], bytes]:
+    """The stamps, each once, and the rows, which name them by their places."""
     stamps: dict[Stamp, int] = {}
     rows = [
         _Row(
@@ -202,18 +150,27 @@ def to_bytes(registers: Registers) -> bytes:
         )
         for key, cell in registers.items()
     ]
-    return _ENCODER.encode(_Stored(list(stamps), rows))
+    return list(stamps), encode_value(rows)
+
+
+def from_parts(stamps: Sequence[Stamp], rows: bytes) -> bytes:
+    """The stored form."""
+    return b"[" + encode_value(stamps) + b"," + rows + b"]"
+
+
+def to_bytes(registers: Registers) -> bytes:
+    """The stored form."""
+    return from_parts(*to_parts(registers))
 
 
 def from_bytes(data: bytes) -> Registers:
-    """Read what `to_bytes` wrote; b'' (a resource written whole) has none."""
+    """Read the stored form; b'' (a resource written whole) has none."""
     if not data:
         return {}
-    stored = _STORED.decode(data)
-    stamps = stored.stamps
+    stamps, rows = _stamps_of(data)
     return {
         (row.path, row.slot, row.member): Cell(
-            bytes(row.value), stamps[row.stamp], None if row.born < 0 else stamps[row.born], row.index
+            bytes(row.value), stamps[row.stamp], None if row.born < 0 else stamps[row.born], row.spot
         )
-        for row in stored.rows
+        for row in _rows_of(rows)
     }

@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable
 from typing import Protocol
 
-from mappings import Mapped
 from pipelines.envelope import Envelope
 from pipelines.mapper import Failure, Result
 from pipelines.outcomes import canonical
 from pipelines.ports import Entry, State
+from pipelines.said import Spoken
 
 OPERATOR = "@operator"  # the channel of actions; no configured channel can have this name
 _RELEASED = 64  # held entries per look
@@ -36,7 +36,7 @@ class Settler(Protocol):
     def map_now(self, entry: Entry) -> Result:
         """Map an entry out of turn."""
 
-    def settle_again(self, entry: Entry, result: Mapped, *, solved: bool, freed: bool) -> None:
+    def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool) -> None:
         """Settle it at its own place."""
 
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:

@@ -18,7 +18,6 @@ from pipelines.logs import Log
 from pipelines.mapper import Mapper, config_of, failure
 from pipelines.metrics import write_snapshot
 from pipelines.pool import Inline, Mappers, Pool
-from pipelines.search import search_key
 from pipelines.segments import SegmentReader
 from pipelines.settings import Settings
 from pipelines.writer import Writer
@@ -89,7 +88,6 @@ def _run(path: Path, settings: Settings, count: int, stop: Event, wake: Event | 
             channels=settings.channels,
             pipeline=settings.pipeline,
             effective_map=lambda channel: maps[channel],
-            key=search_key(namespace),
             metrics=metrics,
         )
         log.info("writer.started", pid=os.getpid(), count=count, entry=writer.cursor)

@@ -27,9 +27,8 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change comes from: message family (MSH-9.1), effective event time, channel, journal seq."""
+    """Where a message stands: effective event time, channel, journal seq."""
 
-    family: str
     time: int
     channel: str
     place: int

@@ -12,22 +12,20 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mappings import Mapped
 from pipelines import journey, replay
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
 from pipelines.errors import BlobMissing
-from pipelines.mapper import Failure, Mapper, Result, config_of, patients_of
-from pipelines.outcomes import action_detail, message_detail
-from pipelines.ownership import ownership
+from pipelines.mapper import Failure, Mapper, Result, config_of
+from pipelines.outcomes import action_detail, flagged
 from pipelines.pool import Inline, Mappers
 from pipelines.ports import Blobs, Committed, DeadLetter, Entry, Hold, Merge, Outcome, State
 from pipelines.replay import JournalReader
-from pipelines.search import search_key, terms
+from pipelines.said import Spoken
 from pipelines.settings import Pipeline, Settings
-from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged, changes
-from pipelines.stamp import Origin, effective, instant
+from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged
+from pipelines.stamp import Origin, effective
 from pipelines.writermetrics import WriterMetrics
 
 if TYPE_CHECKING:
@@ -50,7 +48,6 @@ class Writer:
         channels: Mapping[str, Channel],
         pipeline: Pipeline,
         effective_map: Callable[[str], EffectiveMap],
-        key: bytes,
         metrics: WriterMetrics | None = None,
         committed: Callable[[Committed], None] = lambda _: None,
     ) -> None:
@@ -61,7 +58,6 @@ class Writer:
         self._channels = channels
         self._pipeline = pipeline
         self._effective_map = effective_map
-        self._key = key
         self.metrics = metrics or WriterMetrics()
         self._committed = committed
         self._cursor = self._read_to = state.cursor()
@@ -75,7 +71,6 @@ class Writer:
         self._clocks: dict[str, int | None] = {}
         self._maps: set[str] = set()
         self._asides = 0
-        self._ownership = ownership()
         self.released = 0
 
     # -- the loop ----------------------------------------------------------------------------------------------
@@ -201,49 +196,48 @@ class Writer:
         if isinstance(result, Failure):
             self._fail(entry, result, clock)
             return
-        when, clock = effective(instant(result.event_time), clock)
+        when, clock = effective(result.event_time, clock)
         self._clocks[entry.channel] = clock
-        wait = self._waits(self._channels[entry.channel], patients_of(result))
+        wait = self._waits(self._channels[entry.channel], result.patients)
         self._settle(entry, result, when, clock, wait=wait)
 
-    def _settle(self, entry: Entry, mapped: Mapped, when: int, clock: int | None, *, wait: bool) -> None:
+    def _settle(self, entry: Entry, spoken: Spoken, when: int, clock: int | None, *, wait: bool) -> None:
         """Fold every resource of a message into what is known, or hold the message."""
-        origin = Origin(mapped.family, when, entry.channel, entry.seq)
-        policy = Policy(self._ownership, wait)
-        said = [Incoming(change, origin, retired) for change, retired in changes(mapped.changes, mapped.merges)]
-        known = self._draft.known([(each.change.type, each.change.id) for each in said])
-        before = [known.get((each.change.type, each.change.id)) for each in said]
+        origin = Origin(when, entry.channel, entry.seq)
+        policy = Policy(wait)
+        said = [Incoming(each, origin) for each in spoken.said]
+        known = self._draft.known([(each.type, each.id) for each in spoken.said])
+        before = [known.get((each.type, each.id)) for each in spoken.said]
         results = [journey.settle(*pair, policy) for pair in zip(before, said, strict=True)]
         status = "held" if any(isinstance(result, Held) for result in results) else "settled"
         if status == "held":
-            self._draft.holds.append(Hold(entry.seq, patients_of(mapped)))
+            self._draft.holds.append(Hold(entry.seq, spoken.patients))
         else:
             for incoming, current, result in zip(said, before, results, strict=True):
                 self._store(entry, incoming, current, result)
-            self._draft.merges += [Merge(old, new, entry.seq) for old, new in mapped.merges if old != new]
-            self._keep_map(entry.channel, mapped.map_hash)
+            self._draft.merges += [Merge(*pair, entry.seq) for pair in spoken.merges]
+            self._keep_map(entry.channel, spoken.map_hash)
         unchanged = sum(isinstance(result, Unchanged) for result in results)
-        self._done(self._outcome(entry, status, mapped, when, clock, unchanged))
+        self._done(self._outcome(entry, status, spoken, when, clock, unchanged))
 
     def _store(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled) -> None:
-        group = self._ownership.group(incoming.change.type, self._channels[entry.channel].topics)
-        self._draft.add(entry, incoming, known, result, group)
+        self._draft.add(entry, incoming, known, result)
         if isinstance(result, NewVersion):
-            self.metrics.record(group)
+            self.metrics.record(incoming.said.group)
 
     def _outcome(
-        self, entry: Entry, status: str, mapped: Mapped, when: int, clock: int | None, unchanged: int
+        self, entry: Entry, status: str, spoken: Spoken, when: int, clock: int | None, unchanged: int
     ) -> Outcome:
         return Outcome(
             entry,
             status,
-            type=mapped.type,
-            event_time=when if mapped.event_time is not None else None,
+            type=spoken.type,
+            event_time=when if spoken.event_time is not None else None,
             clock=clock,
-            map_hash=mapped.map_hash,
+            map_hash=spoken.map_hash,
             unchanged=unchanged,
-            detail=message_detail(entry, mapped),
-            terms=terms(self._key, mapped.changes),
+            detail=flagged(spoken.detail) if entry.changed else spoken.detail,
+            terms=spoken.terms,
         )
 
     def _fail(self, entry: Entry, failure: Failure, clock: int | None) -> None:
@@ -303,14 +297,14 @@ class Writer:
             pass  # ends: the mappers answer every message within its time limit
         return result
 
-    def settle_again(self, entry: Entry, result: Mapped, *, solved: bool, freed: bool) -> None:
+    def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool) -> None:
         """Settle an earlier entry at its own place and time, in a batch of its own."""
         if solved:
             self._draft.solved.append(entry.seq)
         if freed:
             self._draft.freed.append(entry.seq)
         clock = self._state.clock(entry.channel, entry.seq)
-        self._settle(entry, result, *effective(instant(result.event_time), clock), wait=False)
+        self._settle(entry, result, *effective(result.event_time, clock), wait=False)
         self.commit()
 
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
@@ -338,7 +332,6 @@ def settle_all(folder: DataFolder, state: State, settings: Settings) -> int:
         channels=settings.channels,
         pipeline=settings.pipeline,
         effective_map=mapper.effective,
-        key=search_key(namespace),
     )
     try:
         return writer.drain()

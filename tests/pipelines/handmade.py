@@ -16,10 +16,13 @@ from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder, init_folder
 from pipelines.envelope import Envelope
 from pipelines.mapper import Failure, Result
+from pipelines.ownership import ownership
+from pipelines.said import speak
 from pipelines.settings import Pipeline
 from pipelines.state import SqliteState
 from pipelines.writer import Writer
 
+KEY = b"k" * 32  # of search terms
 CHANNELS = {
     "adt": Channel("adt"),
     "lab": Channel("lab"),
@@ -52,10 +55,17 @@ def patient(id_: str, **values: Any) -> tuple[str, str, str | None, dict[str, An
     return "Patient", id_, id_, values
 
 
-def mapped(data: bytes) -> Result:
+def result(data: bytes) -> Result:
+    """What mappers make of a body."""
     said = json.loads(data)
     if said["fail"]:
         return Failure(said["fail"], "PID-3.1", "made to fail", tuple(said["patients"]))
+    return speak(mapped(data), ownership(), {}, KEY)
+
+
+def mapped(data: bytes) -> Mapped:
+    """What maps would make of a body."""
+    said = json.loads(data)
     changes = tuple(
         Change(
             kind,
@@ -83,6 +93,9 @@ def mapped(data: bytes) -> Result:
     )
 
 
+EMPTY = mapped(body())
+
+
 class Hands:
     """Mappers that read the bodies above. `cured`: failures that no longer happen (the map was corrected)."""
 
@@ -103,7 +116,7 @@ class Hands:
         said = json.loads(data)
         if said["fail"] in self.cured:
             data = json.dumps(said | {"fail": ""}).encode()
-        return mapped(data)
+        return result(data)
 
     def close(self) -> None:
         self._jobs.clear()
@@ -140,7 +153,6 @@ class Bench:
             channels=CHANNELS,
             pipeline=replace(Pipeline(), **pipeline),
             effective_map=_no_map,
-            key=b"k" * 32,
         )
 
     def settle(self, **pipeline: Any) -> int:

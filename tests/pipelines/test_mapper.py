@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mappings import Mapped
-from pipelines import mapper as module
 from pipelines.errors import CheckFailed
-from pipelines.mapper import Failure, Mapper, failure, patients_of
+from pipelines.mapper import Failure, Mapper, failure
+from pipelines.said import Spoken
 from tests.pipelines.v2 import CONFIG, adt, message, oru, pid, visit
 
 TIME = "20260302101500+0100"
@@ -24,21 +23,18 @@ def failed(mapper: Mapper, body: bytes, channel: str = "adt") -> Failure:
     return result
 
 
-def good(mapper: Mapper, body: bytes, channel: str = "adt") -> Mapped:
+def good(mapper: Mapper, body: bytes, channel: str = "adt") -> Spoken:
     result = mapper.map(channel, body)
-    assert isinstance(result, Mapped), result
+    assert isinstance(result, Spoken), result
     return result
 
 
 def test_a_message_is_mapped_with_its_channels_settings(mapper: Mapper) -> None:
-    mapped = good(mapper, adt("A01", "20260302101500", pid(), visit()))
-    assert mapped.family == "ADT"
-    assert mapped.type == "ADT^A01^ADT_A01"
-    assert module.patients_of(mapped)
-    from pipelines.stamp import instant
-
-    assert instant(mapped.event_time) == 1_772_442_900_000_000  # 10:15 in Zurich
-    assert Mapped.from_bytes(mapped.to_bytes()) == mapped
+    spoken = good(mapper, adt("A01", "20260302101500", pid(), visit()))
+    assert spoken.type == "ADT^A01^ADT_A01"
+    assert len(spoken.patients) == len(spoken.terms) == 1
+    assert spoken.event_time == 1_772_442_900_000_000  # 10:15 in Zurich
+    assert {"MessageHeader", "Provenance", "Patient", "Encounter"} <= {said.type for said in spoken.said}
 
 
 @pytest.mark.parametrize(
@@ -70,9 +66,9 @@ def test_a_channel_that_is_gone(mapper: Mapper) -> None:
 
 def test_patients_are_read_from_the_patient_segments_alone(mapper: Mapper) -> None:
     body = oru(TIME, ("2345-7", "9", "F"))
-    assert mapper.patients("lab", body) == patients_of(good(mapper, body, "lab"))
+    assert mapper.patients("lab", body) == good(mapper, body, "lab").patients
     merge = adt("A40", TIME, pid("1"), "MRG|2^^^NORTHTEST^MR")
-    assert set(mapper.patients("adt", merge)) == set(patients_of(good(mapper, merge)))
+    assert set(mapper.patients("adt", merge)) == set(good(mapper, merge).patients)
     assert len(mapper.patients("adt", merge)) == 2
     assert mapper.patients("adt", b"rubbish") == ()
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mappings import Mapped
 from pipelines.errors import MapperFailed
 from pipelines.mapper import Failure, Mapper, MapperConfig
 from pipelines.pool import Inline, Pool
+from pipelines.said import Spoken
 from tests.pipelines.v2 import BASE, CHANNELS, CONFIG, NAMESPACE, adt, oru, pid, visit
 
 TIME = "20260302101500+0100"
@@ -25,7 +25,7 @@ def pool() -> Iterator[Pool]:
     made.close()
 
 
-def result(pool: Pool, ticket: int) -> Mapped | Failure:
+def result(pool: Pool, ticket: int) -> Spoken | Failure:
     found = pool.result(ticket, 60)
     assert found is not None
     return found
@@ -59,7 +59,7 @@ def test_a_message_that_takes_too_long_becomes_a_dead_letter() -> None:
         assert isinstance(found, Failure)
         assert found.cause == "time"
         assert found.patients == Mapper(CONFIG).patients("lab", slow(1))
-        assert isinstance(result(pool, 2), Mapped)
+        assert isinstance(result(pool, 2), Spoken)
         assert reports == ["mapper.timeout"] * 2
     finally:
         pool.close()
@@ -68,7 +68,7 @@ def test_a_message_that_takes_too_long_becomes_a_dead_letter() -> None:
 def test_a_message_that_kills_its_mapper_twice_becomes_a_dead_letter() -> None:
     kills: list[int] = []
 
-    def kill(pool: Pool, ticket: int) -> Mapped | Failure | None:
+    def kill(pool: Pool, ticket: int) -> Spoken | Failure | None:
         """Kill whoever works on the large message, until the pool gives up on it."""
         while (found := pool.result(ticket, 0.1)) is None:
             (pid_,) = pool.pids
@@ -88,7 +88,7 @@ def test_a_message_that_kills_its_mapper_twice_becomes_a_dead_letter() -> None:
         assert found.cause == "killed"
         assert found.patients
         assert len(kills) == 2
-        assert isinstance(result(pool, 2), Mapped)
+        assert isinstance(result(pool, 2), Spoken)
     finally:
         pool.close()
 
@@ -109,7 +109,7 @@ def test_a_mapper_killed_while_idle_is_replaced_and_nothing_is_lost(pool: Pool) 
     for ticket in range(1, 6):
         pool.submit(ticket, "adt", body)
     for ticket in range(1, 6):
-        assert isinstance(result(pool, ticket), Mapped)
+        assert isinstance(result(pool, ticket), Spoken)
 
 
 def test_mappers_that_never_start_stop_the_writer() -> None:

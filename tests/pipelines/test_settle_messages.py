@@ -10,17 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.fhir import decode_trusted
-from mappings import Mapped
 from pipelines import journey
 from pipelines.mapper import Mapper
-from pipelines.ownership import ownership
-from pipelines.registers import shown
-from pipelines.settle import Incoming, Known, NewVersion, Policy, after, changes
-from pipelines.stamp import Origin, effective, instant
+from pipelines.registers import from_bytes, shown
+from pipelines.said import Spoken
+from pipelines.settle import Incoming, Known, NewVersion, Policy, after
+from pipelines.stamp import Origin, effective
 from tests.pipelines.v2 import CONFIG, adt, oru, pid, visit
 
 MAPPER = Mapper(CONFIG)
-POLICY = Policy(ownership())
 Key = tuple[str, str]
 
 TIMES = st.sampled_from(["", *(f"2026030{day}080000+0100" for day in range(1, 5))])
@@ -67,9 +65,9 @@ CHANNELS = {"adt": ADT, "tests": ADT, "lab": ORU}  # `tests` here only as a thir
 
 
 @lru_cache(maxsize=4096)
-def mapped(body: bytes) -> Mapped:
+def mapped(body: bytes) -> Spoken:
     result = MAPPER.map("adt", body)
-    assert isinstance(result, Mapped), result
+    assert isinstance(result, Spoken), result
     return result
 
 
@@ -85,11 +83,11 @@ class Outcome:
         self.known: dict[Key, Known] = {}
         self.bodies: dict[Key, Any] = {}
 
-    def take(self, message: Mapped, origin: Origin) -> None:
-        for change, retired in changes(message.changes, message.merges):
-            key = (change.type, change.id)
+    def take(self, message: Spoken, origin: Origin) -> None:
+        for said in message.said:
+            key = (said.type, said.id)
             current = self.known.get(key)
-            result = journey.settle(current, Incoming(change, origin, retired), POLICY)
+            result = journey.settle(current, Incoming(said, origin), Policy())
             if isinstance(result, NewVersion):
                 self.bodies[key] = decode_trusted(result.body)
             known = after(current, result)
@@ -105,8 +103,8 @@ def run(channels: dict[str, list[bytes]], turns: Sequence[str], again: Sequence[
     for place, name in enumerate(turns, 1):
         message = mapped(channels[name][next_.get(name, 0)])
         next_[name] = next_.get(name, 0) + 1
-        time, clocks[name] = effective(instant(message.event_time), clocks.get(name))
-        journal.append((message, Origin(message.family, time, name, place)))
+        time, clocks[name] = effective(message.event_time, clocks.get(name))
+        journal.append((message, Origin(time, name, place)))
         outcome.take(*journal[-1])
     for number in again:
         if journal:
@@ -133,8 +131,8 @@ def test_no_oru_removes_or_replaces_what_an_adt_said(
     together = run(channels, turns)
     for key, known in alone.known.items():
         if key[0] in ("Patient", "Encounter"):
-            now = shown(together.known[key].registers)
-            for register, said in shown(known.registers).items():
+            now = shown(from_bytes(together.known[key].registers))
+            for register, said in shown(from_bytes(known.registers)).items():
                 if isinstance(said, list):
                     found = now[register]
                     assert isinstance(found, list)

@@ -13,7 +13,7 @@ from pipelines.errors import Unavailable
 from pipelines.ports import Batch, Committed
 from pipelines.replay import action
 from pipelines.state import SqliteState
-from tests.pipelines.handmade import Bench, body, patient
+from tests.pipelines.handmade import KEY, Bench, body, patient
 
 DAY = "2026-03-0{}T00:00:00Z"
 
@@ -264,7 +264,7 @@ def test_terms_find_entries_and_are_no_plain_hashes(bench: Bench) -> None:
     bench.keep("adt", body(patient("p", **{"identifier|PID-3": [{"system": "s", "value": " Zz-4711 "}]})))
     bench.settle()
     with closing(bench.folder.state_reader()) as state:
-        (found,) = state.find(term=term(b"k" * 32, "zz-4711"))
+        (found,) = state.find(term=term(KEY, "zz-4711"))
         assert found.entry == 1
         assert state.find(term=term(b"x" * 32, "zz-4711")) == ()
     stored = [row[0] for row in bench.rows("SELECT hash FROM term")]
