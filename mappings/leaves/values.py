@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
-from mappings.leaves.time import instant
+from mappings.leaves.time import date_time, instant
 
 __all__ = ["LEAVES"]
 
@@ -99,12 +99,23 @@ def pointer(text: str, context: LeafContext) -> str:
     return quote(text.strip(), safe="!#$%&'()*+,/:;=?@[]~-._")
 
 
-def issued(text: str, context: LeafContext) -> str | Partly:
-    """OBR-22 -> DiagnosticReport.issued: an instant; one to the minute gets :00 and keeps its text beside it."""
+def issued(text: str, context: LeafContext) -> str | Partly | None:
+    """OBR-22 -> DiagnosticReport.issued: an instant; one to the minute gets :00 and keeps its text beside it.
+
+    Nothing where no zone is known (`issued-text` keeps the text); what is no time at all is refused.
+    """
+    date_time(text, context)
     match = _MINUTE.fullmatch(text.strip())
-    if match is None:
-        return instant(text, context)
-    return Partly(instant(f"{match[1]}00{match[2] or ''}", context), "is known to the minute: seconds are zero-filled")
+    try:
+        found = instant(text if match is None else f"{match[1]}00{match[2] or ''}", context)
+    except Invalid:
+        return None
+    return found if match is None else Partly(found, "is known to the minute: seconds are zero-filled")
+
+
+def issued_text(text: str, context: LeafContext) -> str | None:
+    """OBR-22 that is a time but no instant: its text, for an extension beside `issued`."""
+    return text.strip() if issued(text, context) is None else None
 
 
 def samples(texts: Sequence[str], context: LeafContext) -> str:
@@ -152,6 +163,7 @@ LEAVES = {
     "attachment-data": Leaf(attachment_data, arity=2, produces=("base64Binary",)),
     "pointer": Leaf(pointer, produces=("url", "uri")),
     "issued": Leaf(issued, produces=("instant",)),
+    "issued-text": Leaf(issued_text, produces=("string",)),
     "samples": Leaf(samples, arity=0, produces=("string",), all=True),
     "sample-dimensions": Leaf(sample_dimensions, arity=0, produces=("positiveInt",), all=True),
     "unit-text": Leaf(unit_text, arity=2, produces=("string",)),
