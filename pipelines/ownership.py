@@ -44,7 +44,7 @@ class Ownership:
 
     roles: tuple[Role, ...]
     unions: tuple[Union, ...]
-    snapshots: Mapping[str, tuple[frozenset[str], ...]]
+    snapshots: Mapping[str, tuple[tuple[str, ...], ...]]
     whole: frozenset[str]
     groups: Mapping[str, str]
     _known: dict[tuple[str, str, str], int] = field(default_factory=dict, compare=False)
@@ -98,10 +98,10 @@ def parse(text: str) -> Ownership:
         Union(_names(row, "type"), _names(row, "path"), tuple(tuple(by.split(".")) for by in row.get("by", ())))
         for row in table["union"]
     )
-    snapshots: dict[str, tuple[frozenset[str], ...]] = {}
+    snapshots: dict[str, tuple[tuple[str, ...], ...]] = {}
     for row in table["snapshot"]:
         for name in _listed(row["type"]):
-            snapshots[name] = (*snapshots.get(name, ()), frozenset(row["paths"]))
+            snapshots[name] = (*snapshots.get(name, ()), tuple(row["paths"]))
     groups = {name: group for group, names in table["groups"].items() for name in names}
     if unknown := set(groups.values()) - set(GROUPS):
         raise ValueError(f"ownership: unknown topic groups {sorted(unknown)}")
