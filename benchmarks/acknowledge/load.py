@@ -1,7 +1,8 @@
 """The load generator: lean MLLP clients, each with one message on its way at a time, in a process of their own.
 
-`python -m benchmarks.acknowledge.load HOST:PORT --connections N (--seconds S | --messages M) --kind KIND` prints one
-line of JSON. Each message has a control id of its own; every answer must accept exactly that id, or the run fails.
+`python -m benchmarks.acknowledge.load HOST:PORT --connections N (--seconds S | --messages M) --kind KIND [--rate R]`
+prints one line of JSON. Without a rate the clients send as fast as they are answered. Each message has a control id of
+its own; every answer must accept exactly that id, or the run fails.
 """
 
 from __future__ import annotations
@@ -52,10 +53,13 @@ class Load:
         return f"p50/p95/p99 {self.p50:.2f}/{self.p95:.2f}/{self.p99:.2f} ms"
 
 
-def drive(address: str, connections: int, kind: str, first: int, seconds: float = 0, messages: int = 0) -> Load:
+def drive(
+    address: str, connections: int, kind: str, first: int, seconds: float = 0, messages: int = 0, rate: float = 0
+) -> Load:
     """Run the generator as a process and wait for it. Control ids count up from `first`: keep them apart."""
     words = [sys.executable, "-m", "benchmarks.acknowledge.load", address, "--kind", kind, "--first", str(first)]
     words += ["--connections", str(connections), "--seconds", str(seconds), "--messages", str(messages)]
+    words += ["--rate", str(rate)]
     done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
     return Load(**json.loads(done.stdout))
 
@@ -63,19 +67,24 @@ def drive(address: str, connections: int, kind: str, first: int, seconds: float 
 class _Supply:
     """Frames to send, cut once around their control ids; the clock of the run."""
 
-    def __init__(self, kind: str, first: int, seconds: float, messages: int) -> None:
+    def __init__(self, kind: str, first: int, seconds: float, messages: int, rate: float) -> None:
         pool = generate(kind, min(_POOL, messages or _POOL), seed=first, first=first)
         self.size = sum(map(len, pool)) / len(pool)
         self._parts = [_cut(body) for body in pool]
         self._first = first
         self._seconds = seconds
         self._most = messages or sys.maxsize
+        self._pause = 1 / rate if rate else 0.0
         self.sent = 0
         self.begun = time.perf_counter()
         self.counts_from = self.begun + (0 if messages else _WARM_UP)
         self.until = self.counts_from + seconds if seconds else float("inf")
         self.spans = array("d")
         self.last = self.begun
+
+    def early(self) -> float:
+        """Seconds until the next message is due."""
+        return self.begun + self.sent * self._pause - time.perf_counter() if self._pause else 0.0
 
     def next(self) -> tuple[bytes, bytes] | None:
         """A frame and its control id, or None: enough."""
@@ -117,6 +126,10 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         assert self._transport is not None
+        early = self._supply.early()
+        if early > 0:
+            asyncio.get_running_loop().call_later(early, self._send)
+            return
         following = self._supply.next()
         if following is None:
             self._done.set_result(None)
@@ -164,10 +177,11 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--messages", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--kind", default="large")
     args = parser.parse_args()
-    supply = _Supply(args.kind, args.first, args.seconds, args.messages)
+    supply = _Supply(args.kind, args.first, args.seconds, args.messages, args.rate)
     cpu = time.process_time()
     uvloop.run(_load(args.address, args.connections, supply))
     spans = sorted(span * 1000 for span in supply.spans)

@@ -1,7 +1,8 @@
 """Durable acknowledgement with every stage running (`tabellion serve`), and what comes out at the other end.
 
-A burst of admissions and twelve-result reports at full speed: intake acknowledges faster than the stages behind it
-settle, the backlog grows on disk, and is worked off. Memory doesn't grow with it: the writer reads a window.
+First bursts of admissions and twelve-result reports at full speed: intake acknowledges faster than the stages behind
+it settle, the backlog grows on disk and is worked off (memory doesn't grow with it: the writer reads a window). Then a
+steady load of four fifths of what the last burst settled per second, under which the backlog must stay small.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ __all__ = ["run"]
 
 CONNECTIONS = (1, 8, 64)
 AIMS = {1: 1500.0, 64: 10_000.0}
+STEADY = 0.8  # of the rate that the last burst settled at
+BACKLOG = 2.0  # seconds of that load, at most
 _PATIENCE = 600.0  # seconds until we give up
 _LOOK = 0.1  # seconds between looks at the backlog
 
@@ -49,15 +52,18 @@ def run(quick: bool, folder: Path) -> list[Row]:
             burst = _burst(server, watch, connections, first, count)
             first += burst.load.sent
             rows += _rows(connections, burst)
+        rate = STEADY * burst.load.sent / burst.seconds
+        steady = _burst(server, watch, 8, first, round(rate * (5 if quick else 20)), rate)
+        rows.append(_steady(rate, steady))
         watch.close()
     return rows
 
 
-def _burst(server: Server, watch: _Watch, connections: int, first: int, count: int) -> _Burst:
+def _burst(server: Server, watch: _Watch, connections: int, first: int, count: int, rate: float = 0) -> _Burst:
     before, cpu, begun = watch.records(), server.cpu, time.perf_counter()
     most = 0
     with ThreadPoolExecutor(1) as beside:
-        sending = beside.submit(drive, server.address, connections, "mixed", first, messages=count)
+        sending = beside.submit(drive, server.address, connections, "mixed", first, messages=count, rate=rate)
         while not sending.done():
             most = max(most, watch.backlog())
             time.sleep(_LOOK)
@@ -80,6 +86,14 @@ def _rows(connections: int, burst: _Burst) -> Iterator[Row]:
         f"end to end, {name}", burst.records / burst.seconds, "records/s", "messages/s", settled,
         burst.records / load.sent, size=load.size, share=burst.share,
         note=f"{load.sent} messages, backlog <= {burst.backlog}, then 0" + ("" if aim else f"; {load.percentiles}"),
+    )  # fmt: skip
+
+
+def _steady(rate: float, burst: _Burst) -> Row:
+    load = burst.load
+    return Row(
+        f"backlog, {rate:.0f} messages/s, all stages", burst.backlog, "messages", "messages/s sent", load.rate,
+        burst.backlog / load.rate, wanted=BACKLOG, most=True, size=load.size, share=burst.share, note=load.percentiles,
     )  # fmt: skip
 
 
