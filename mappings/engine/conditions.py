@@ -1,35 +1,76 @@
-"""Conditions (`when`): compiled to one function of the place where they are asked (docs/mappings.md, "Conditions")."""
+"""Conditions (`when`), compiled twice: to a function of the place where they are asked, and to an expression.
+
+The expression goes into the generated body of a map (codegen), where the fields stand in local variables `f5`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from mappings.engine.codec import NULL, Codec
 from mappings.engine.yamlfile import line_of
 from mappings.errors import MapError
 
-__all__ = ["Asked", "Condition", "Scene", "compile_when"]
+__all__ = ["Asked", "Condition", "Names", "Raw", "Scene", "asking", "compile_when", "content", "first_leaf"]
 
 Asked: TypeAlias = Any  # a Seat or a Value: where the condition is asked
-Condition: TypeAlias = Callable[[Asked], bool]
 
 _COUNT = re.compile(r"(\d+)(\+?)")
 _STATES = frozenset({"valued", "empty", "null"})
 
 
+class Names(Protocol):
+    """Names in generated code."""
+
+    def field(self, index: int) -> str:
+        """The local variable of a field or part."""
+
+    def constant(self, value: Any) -> str:
+        """The name of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The raw text at a path. `index`: in the list of the place's own fields or parts, -1 if it stands elsewhere."""
+
+    call: Callable[[Asked], str]
+    index: int = -1
+
+    def text(self, names: Names) -> str:
+        """As an expression."""
+        return names.field(self.index) if self.index >= 0 else f"{names.constant(self.call)}(at)"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition; `text` gives it as an expression over `at` (the place), `codec` and field variables."""
+
+    call: Callable[[Asked], bool]
+    text: Callable[[Names], str]
+
+    def __call__(self, asked: Asked) -> bool:
+        return self.call(asked)
+
+
+def asking(call: Callable[[Asked], bool]) -> Condition:
+    """A condition that is only a function."""
+    return Condition(call, lambda names: f"{names.constant(call)}(at)")
+
+
 class Scene(Protocol):
     """What conditions can ask for, where they stand."""
 
-    def raw(self, path: str, line: int) -> Callable[[Asked], str]:
+    file: str
+    local: bool
+
+    def raw(self, path: str, line: int) -> Raw:
         """The text at a path with all its separators. Raises MapError for a path that can't be."""
 
     def special(self, name: str, value: Any, line: int) -> Condition | None:
         """Conditions beyond paths: event, segment, absent, predicate, option, made."""
-
-    file: str
-    local: bool
 
 
 def compile_when(raw: Any, scene: Scene, line: int) -> Condition | None:
@@ -45,7 +86,10 @@ def compile_when(raw: Any, scene: Scene, line: int) -> Condition | None:
     if len(parts) == 1:
         return parts[0]
     found = tuple(parts)
-    return lambda asked: all(part(asked) for part in found)
+    return Condition(
+        lambda asked: all(part.call(asked) for part in found),
+        lambda names: "(" + " and ".join(part.text(names) for part in found) + ")",
+    )
 
 
 def _one(name: str, value: Any, scene: Scene, line: int) -> Condition:
@@ -54,12 +98,12 @@ def _one(name: str, value: Any, scene: Scene, line: int) -> Condition:
         return special
     raw = scene.raw(name, line)
     if isinstance(value, str):
-        return _state(raw, str(value)) if value in _STATES else _is(raw, (str(value),))
+        return _state(raw, str(value)) if value in _STATES else _is(raw, (str(value),), True)
     if isinstance(value, dict) and len(value) == 1:
         ((operator, wanted),) = value.items()
         if operator in ("is", "not"):
             codes = tuple(str(item) for item in (wanted if isinstance(wanted, list) else [wanted]))
-            return _is(raw, codes) if operator == "is" else _is_not(raw, codes)
+            return _is(raw, codes, operator == "is")
         if operator == "count":
             match = _COUNT.fullmatch(str(wanted))
             if match is not None:
@@ -67,21 +111,38 @@ def _one(name: str, value: Any, scene: Scene, line: int) -> Condition:
     raise MapError(scene.file, line, f"{name}: a condition is valued, empty, null, is, not or count")
 
 
-def _content(text: str, codec: Codec) -> bool:
+def content(text: str, codec: Codec) -> bool:
     """Whether anything but separators stands there."""
     if not text or text == NULL:
         return False
-    if text[0] not in "^~&" and text[0] not in (codec.component, codec.repetition, codec.subcomponent):
-        return True
-    return bool(text.strip(codec.component + codec.repetition + codec.subcomponent))
+    return text[0].isalnum() or bool(text.strip(codec.component + codec.repetition + codec.subcomponent))
 
 
-def _state(raw: Callable[[Asked], str], state: str) -> Condition:
-    if state == "valued":
-        return lambda asked: _content(raw(asked), asked.codec)
+def _state(raw: Raw, state: str) -> Condition:
+    call = raw.call
     if state == "null":
-        return lambda asked: raw(asked) == NULL
-    return lambda asked: raw(asked) != NULL and not _content(raw(asked), asked.codec)
+        return Condition(lambda asked: call(asked) == NULL, lambda names: f"({raw.text(names)} == '\"\"')")
+    if state == "valued":
+
+        def valued(names: Names) -> str:
+            text = raw.text(names)
+            if raw.index < 0:
+                return f"{names.constant(content)}({text}, codec)"
+            return f"({text} and ({text}[0].isalnum() or {names.constant(content)}({text}, codec)))"
+
+        return Condition(lambda asked: content(call(asked), asked.codec), valued)
+
+    def empty(asked: Asked) -> bool:
+        text = call(asked)
+        return text != NULL and not content(text, asked.codec)
+
+    def unvalued(names: Names) -> str:
+        if raw.index < 0:
+            return f"{names.constant(empty)}(at)"
+        text = raw.text(names)
+        return f"(not {text} or (not {text}[0].isalnum() and {names.constant(empty)}(at)))"
+
+    return Condition(empty, unvalued)
 
 
 def first_leaf(text: str, codec: Codec) -> str:
@@ -92,20 +153,34 @@ def first_leaf(text: str, codec: Codec) -> str:
     return codec.plain(text)
 
 
-def _is(raw: Callable[[Asked], str], codes: tuple[str, ...]) -> Condition:
+def _is(raw: Raw, codes: tuple[str, ...], wanted: bool) -> Condition:
     found = frozenset(codes)
-    return lambda asked: first_leaf(raw(asked), asked.codec) in found
+    call = raw.call
+
+    def text(names: Names) -> str:
+        # a text without any separator is its own first leaf
+        source, known = raw.text(names), names.constant(found)
+        leaf = names.constant(first_leaf)
+        if raw.index >= 0:
+            return f"(({source} in {known} or {leaf}({source}, codec) in {known}) is {wanted})"
+        return f"(({leaf}({source}, codec) in {known}) is {wanted})"
+
+    return Condition(lambda asked: (first_leaf(call(asked), asked.codec) in found) is wanted, text)
 
 
-def _is_not(raw: Callable[[Asked], str], codes: tuple[str, ...]) -> Condition:
-    found = frozenset(codes)
-    return lambda asked: first_leaf(raw(asked), asked.codec) not in found
-
-
-def _count(raw: Callable[[Asked], str], number: int, more: bool) -> Condition:
+def _count(raw: Raw, number: int, more: bool) -> Condition:
     def condition(asked: Asked) -> bool:
-        text = raw(asked)
+        text = raw.call(asked)
         count = sum(1 for part in text.split(asked.codec.repetition) if part) if text else 0
         return count >= number if more else count == number
 
-    return condition
+    def text(names: Names) -> str:
+        slow = f"{names.constant(condition)}(at)"
+        if raw.index < 0:
+            return slow
+        source = raw.text(names)
+        if number == 1:
+            return f"({source} and (codec.repetition not in {source} or {slow}))"
+        return f"(codec.repetition in {source} and {slow})" if number > 1 else slow
+
+    return Condition(condition, text)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NULL, Codec, Marks
-from mappings.engine.conditions import Asked, Condition, compile_when
+from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Together, generate
+from mappings.engine.conditions import Condition, Raw, compile_when
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
 from mappings.engine.sources import SourcePath, parse
@@ -40,7 +41,6 @@ _MEMO = 4096  # values remembered per map and codec
 _MEMO_TEXT = 256  # longest text remembered
 _REMEMBERED = frozenset({"CodeableConcept", "Coding"})
 
-WROTE, NONE, FELL = 1, 0, -1
 Step: TypeAlias = Callable[["Value"], int]
 Piece: TypeAlias = "tuple[str, int, int] | None"
 """Text, bit of its first leaf, level."""
@@ -141,14 +141,15 @@ class ValueScene:
         self.local = True
         self._map = found
 
-    def raw(self, path: str, line: int) -> Callable[[Asked], str]:
-        at = locator(own_path(path, self._map, line))
+    def raw(self, path: str, line: int) -> Raw:
+        found = own_path(path, self._map, line)
+        at = locator(found)
 
         def raw(value: Value) -> str:
             piece = at(value)
             return piece[0] if piece else ""
 
-        return raw
+        return Raw(raw, found.component - 1 if not found.subcomponent else -1)
 
     def special(self, name: str, value: Any, line: int) -> Condition | None:
         return None
@@ -168,8 +169,9 @@ def compile_datatype(found: Map, shop: Workshop) -> Converter:
         return _dispatching(found, shop)
     primitive = definitions().is_primitive(found.target)
     rows = _Rows(found, shop)
-    steps = rows.steps(found.rows)
-    finals = rows.finals(found.rows)
+    body = generate(rows.ops(found.rows), "at.parts")
+    constants = rows.finals(found.rows)
+    finals = generate(constants, "at.parts") if constants else None
     excused = _excused(found)
     needed = () if primitive else _needed(found.target)
     remembered = found.target in _REMEMBERED
@@ -187,11 +189,7 @@ def compile_datatype(found: Map, shop: Workshop) -> Converter:
         value = Value(text, level, codec)
         if primitive:
             value.made = None
-        parts = value.parts
-        count = len(parts)
-        for index, step in steps:
-            if index < 0 or (index < count and parts[index]):
-                step(value)
+        body(value)
         result = _finished(value, finals, excused, needed)
         if memo is not None:
             if len(memo) >= _MEMO:
@@ -202,12 +200,11 @@ def compile_datatype(found: Map, shop: Workshop) -> Converter:
     return convert
 
 
-def _finished(value: Value, finals: list[Step], excused: list[Any], needed: tuple[str, ...]) -> tuple[Any, Marks]:
+def _finished(value: Value, finals: Block | None, excused: list[Any], needed: tuple[str, ...]) -> tuple[Any, Marks]:
     made = value.made
     written = value.mapped | value.kept
-    if written and finals:
-        for step in finals:
-            step(value)
+    if written and finals is not None:
+        finals(value)
         made = value.made
     if not written or not made:
         made = None if not made or not written else made
@@ -269,70 +266,56 @@ class _Rows:
         self.shop = shop
         self.scene = ValueScene(found)
 
-    def steps(self, rows: Sequence[Row]) -> list[tuple[int, Step]]:
-        """(part that must be there or -1, step) in row order."""
-        found: list[tuple[int, Step]] = []
-        grouped: dict[str, list[Step]] = {}
+    def ops(self, rows: Sequence[Row]) -> tuple[Op, ...]:
+        """The rows with a source in their order; those that fall together are one."""
+        found: list[Op] = []
+        grouped: dict[str, list[Op]] = {}
+        places: dict[str, int] = {}
         for row in rows:
             if self._final(row):
                 continue
-            index, step = self._step(row)
-            if row.together:
-                if row.together not in grouped:
-                    grouped[row.together] = []
-                    fallback = [step for _, step in self.steps(self._fallback(row, rows))]
-                    found.append((-1, _together(grouped[row.together], fallback)))
-                grouped[row.together].append(step)
-            else:
-                found.append((index, step))
-        return found
+            op = self._row(row)
+            if row.together is None:
+                found.append(op)
+                continue
+            if row.together not in grouped:
+                grouped[row.together] = []
+                places[row.together] = len(found)
+                found.append(op)
+            grouped[row.together].append(op)
+        for name, ops in grouped.items():
+            fallback = self.ops(self._fallback(name, rows))
+            found[places[name]] = Together(tuple(ops), fallback, _together)
+        return tuple(found)
 
-    def _fallback(self, row: Row, rows: Sequence[Row]) -> tuple[Row, ...]:
-        own = tuple(each for one in rows if one.together == row.together for each in one.fallback)
-        return own + tuple(self.map.fallbacks.get(str(row.together), ()))
+    def _fallback(self, name: str, rows: Sequence[Row]) -> tuple[Row, ...]:
+        own = tuple(each for one in rows if one.together == name for each in one.fallback)
+        return own + tuple(self.map.fallbacks.get(name, ()))
 
     def _final(self, row: Row) -> bool:
         """Rows that only add to what is there: constants and defaults without a source."""
         return not (row.source or row.first or row.switch)
 
-    def finals(self, rows: Sequence[Row]) -> list[Step]:
+    def finals(self, rows: Sequence[Row]) -> tuple[Op, ...]:
         """The constants, and the defaults of all rows."""
-        found = [self._step(row)[1] for row in rows if self._final(row)]
+        found = [self._row(row) for row in rows if self._final(row)]
         for row in rows:
             if row.default is not None and not self._final(row):
-                found.append(self._constant(row, row.default))
-        return found
+                found.append(Call(self._constant(row, row.default)))
+        return tuple(found)
 
-    def _step(self, row: Row) -> tuple[int, Step]:
-        for name in ("each", "label", "link", "emit", "slot_", "absent"):
-            if getattr(row, name, None) is not None:
+    def _row(self, row: Row) -> Op:
+        for name in ("each", "label", "link", "emit", "switch", "absent"):
+            if getattr(row, name) is not None:
                 raise row.error(f"{name} can't stand in the map of a data type")
-        if row.first or row.switch:
-            if row.switch:
-                raise row.error("switch can't stand in the map of a data type")
-            return -1, self._guarded(row, self._first(row))
+        when = compile_when(row.when, self.scene, row.line)
+        if row.first:
+            return First(tuple(self._row(each) for each in (*row.first, *row.otherwise)), when)
         if not row.source:
             raw = row.set_ if row.set_ is not None else row.default
-            return -1, self._guarded(row, self._constant(row, raw))
+            return Call(self._constant(row, raw), when=when)
         index, step = self._sourced(row)
-        return index, self._guarded(row, step)
-
-    def _guarded(self, row: Row, step: Step) -> Step:
-        when = compile_when(row.when, self.scene, row.line)
-        if when is None:
-            return step
-        return lambda value: step(value) if when(value) else NONE
-
-    def _first(self, row: Row) -> Step:
-        steps = [step for _, step in (self._step(each) for each in (*row.first, *row.otherwise))]
-
-        def first(value: Value) -> int:
-            for step in steps:
-                if step(value) == WROTE:
-                    return WROTE
-            return NONE
-
-        return first
+        return Call(step, index, False, when)
 
     def _constant(self, row: Row, raw: Any) -> Step:
         place, target = self._place(row)
@@ -562,26 +545,19 @@ def _many(places: list[Callable[[Value], Piece]], made: Maker, settle: Callable[
     return step
 
 
-def _together(steps: list[Step], fallback: list[Step]) -> Step:
+def _together(value: Value, body: Block, fallback: Block) -> int:
     """Rows that fall together: if one is invalid, none of them stays, and the fallback rows run."""
-
-    def step(value: Value) -> int:
-        before = (clone(value.made), value.mapped, value.kept, value.notes[:])
-        items = value.items
-        value.items = {}
-        results = [each(value) for each in steps]
-        value.items = {**items, **value.items}
-        if FELL not in results:
-            return WROTE if WROTE in results else NONE
-        fallen = (value.mapped & ~before[1]) | (value.kept & ~before[2])
-        notes = [note for note in value.notes if note[0] != "rule" or note in before[3]]
-        value.made, value.mapped, value.kept, _ = before
-        value.items = {}
-        value.notes = notes
-        value.invalid |= fallen
-        for each in fallback:
-            each(value)
-        value.invalid &= ~(value.mapped | value.kept)
-        return FELL
-
-    return step
+    made, mapped, kept, notes = clone(value.made), value.mapped, value.kept, value.notes[:]
+    items = value.items
+    value.items = {}
+    status = body(value)
+    value.items = {**items, **value.items}
+    if status >= 0:
+        return status
+    fallen = (value.mapped & ~mapped) | (value.kept & ~kept)
+    value.notes = [note for note in value.notes if note[0] != "rule" or note in notes]
+    value.made, value.mapped, value.kept, value.items = made, mapped, kept, {}
+    value.invalid |= fallen
+    fallback(value)
+    value.invalid &= ~(value.mapped | value.kept)
+    return FELL

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
-from mappings.engine.datatypes import NONE, WROTE, Value
+from mappings.engine.codegen import NONE, WROTE
+from mappings.engine.datatypes import Value
 from mappings.engine.fetching import fetcher
 from mappings.engine.grammar import Row
 from mappings.engine.kept import kept
@@ -53,7 +54,7 @@ class Link:
             if not self.many and label != "self":
                 found = [last for last in [_last(found, position)] if last is not None]
             for other in found:
-                if other is not resource and other.written:
+                if other is not resource and other.wrote:
                     wrote = self.put(resource, seat_number, -1, run.reference(other, resource)) or wrote
             if wrote and not self.many:
                 break
@@ -205,10 +206,11 @@ def _emit(
         if resource is parent:
             return False
         chosen.run(child)
-        if not resource.written:
+        if not resource.wrote:
             return False
     if label:
         seat.scope.name(label, resource)
+    parent.wrote = True  # what it emits speaks for it, too
     if place is not None:
         place(parent, seat.number, repetition, run.reference(resource, parent))
     for link in links:

@@ -80,7 +80,7 @@ def run_events(events: tuple[Event, ...], run: Run) -> None:
             continue
         hit = False
         for resource in run.resources:
-            if resource.kind != event.kind or (event.label and resource.label != event.label) or not resource.written:
+            if resource.kind != event.kind or (event.label and resource.label != event.label) or not resource.wrote:
                 continue
             seat = Seat(run, resource, run.message.segments[resource.position], resource.scope)
             hit = True
@@ -106,10 +106,10 @@ def _apply(event: Event, resource: Resource) -> None:
 def _merge(labels: tuple[str, str], run: Run) -> None:
     """A40: the retired patient is inactive, both are linked (R4 patient.html#merge)."""
     retired_label, surviving_label = labels
-    for retired in [each for each in run.resources if each.label == retired_label and each.written]:
+    for retired in [each for each in run.resources if each.label == retired_label and each.wrote]:
         surviving = None
         for each in retired.scope.nearest(surviving_label):
-            if each.written and (surviving is None or each.position <= retired.position):
+            if each.wrote and (surviving is None or each.position <= retired.position):
                 surviving = each
         if surviving is None or surviving is retired:
             place = run.message.segments[retired.position]

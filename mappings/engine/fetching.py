@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from mappings.engine.conditions import Raw
 from mappings.engine.datatypes import locator
 from mappings.engine.sources import SourcePath
 
@@ -109,7 +110,7 @@ def _piece(path: SourcePath) -> Fetch:
     return piece
 
 
-def raw_text(path: SourcePath, own: str | None) -> Callable[[Seat], str]:
+def raw_text(path: SourcePath, own: str | None) -> Raw:
     """The raw text at a path, all repetitions of a whole field together; '' without."""
     if own is not None and not path.component and not path.repetition:
         number, name = path.field, path.owner
@@ -123,7 +124,7 @@ def raw_text(path: SourcePath, own: str | None) -> Callable[[Seat], str]:
                 fields = found[0].fields
             return fields[number] if number < len(fields) else ""
 
-        return field
+        return Raw(field, number if name == own else -1)
     fetch = fetcher(path, own)
 
     def part(seat: Seat) -> str:
@@ -131,4 +132,31 @@ def raw_text(path: SourcePath, own: str | None) -> Callable[[Seat], str]:
             return text
         return ""
 
-    return part
+    if own is not None and own == path.owner and not path.repetition:
+        return Raw(_own_leaf(path))
+    return Raw(part, path.component - 1 if own is None and not path.subcomponent else -1)
+
+
+def _own_leaf(path: SourcePath) -> Callable[[Seat], str]:
+    """A component of the first repetition that has it; the way of `_parts`, without its bookkeeping."""
+    number, index, below = path.field, path.component - 1, path.subcomponent - 1
+
+    def leaf(seat: Seat) -> str:
+        fields = seat.fields
+        if number >= len(fields):
+            return ""
+        text = fields[number]
+        if not text:
+            return ""
+        codec = seat.codec
+        for repetition in text.split(codec.repetition) if codec.repetition in text else (text,):
+            parts = repetition.split(codec.component)
+            if index < len(parts) and parts[index]:
+                if below < 0:
+                    return parts[index]
+                leaves = parts[index].split(codec.subcomponent)
+                if below < len(leaves) and leaves[below]:
+                    return leaves[below]
+        return ""
+
+    return leaf

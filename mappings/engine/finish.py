@@ -24,20 +24,20 @@ _PATIENT = "patient"
 def settle_resources(run: Run, events: tuple[Event, ...], rules: list[Rule]) -> list[Resource]:
     """Write what joins the resources; give those that stand, in Bundle order without Provenance."""
     for link, resource, number, scope, position, own in run.links:
-        if resource.written:
+        if resource.wrote:
             link.write(run, resource, number, scope, position, own)
     for label, link, resource, number, scope, position in run.backs:
-        if resource.written:
+        if resource.wrote:
             holder = _before(scope.nearest(label), position)
-            if holder is not None and holder is not resource and holder.written:
+            if holder is not None and holder is not resource and holder.wrote:
                 link.write(run, holder, number, scope, position, resource)
     for resource in run.resources:
-        if resource.trace:
+        if resource.wrote:
             for plan, seat in resource.deferred:
                 plan.finish(seat)
             _check_periods(run, resource, rules)
     run_events(events, run)
-    made = [each for each in run.resources if each.trace and each.written and each.kind != "Provenance"]
+    made = [each for each in run.resources if each.wrote and each.kind != "Provenance"]
     _set_aside(run, made, rules)
     return sorted([each for each in made if not each.aside], key=_order)
 

@@ -54,7 +54,7 @@ def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
         return ()
     make(seat, chosen, key or chosen.key, None, "")
     chosen.run(seat)
-    if alone.scoped or not alone.resources[0].written:
+    if alone.scoped or not alone.resources[0].wrote:
         return ()
     held = {id(holder) for _, _, holder in alone.references}
     return tuple(
@@ -66,7 +66,7 @@ def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
             tuple((trace[0], trace[4], trace[5]) for trace in each.trace),
         )
         for each in alone.resources
-        if each.written
+        if each.wrote
     )
 
 
@@ -98,6 +98,7 @@ def _taken(copies: tuple[Copy, ...], child: Seat) -> Resource:
             if referring:
                 fresh.append((found, referring))
         found.trace.extend([(rule, position, field, repetition, shift + bit, marks) for rule, bit, marks in traces])
+        found.wrote = True
         first = first or found
     for holder, names in fresh:
         for name in names:

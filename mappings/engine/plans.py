@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
-from mappings.engine.conditions import Asked, Condition, compile_when
+from mappings.engine.codegen import Block, generate
+from mappings.engine.conditions import Condition, Raw, asking, compile_when
 from mappings.engine.datatypes import locator, own_path
 from mappings.engine.fetching import raw_text
 from mappings.engine.grammar import Map, Row
@@ -19,8 +20,6 @@ from mappings.errors import MapError
 from mappings.predicates import PREDICATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mappings.engine.workshop import Workshop
 
 __all__ = ["PlaceScene", "Plan", "compile_plan"]
@@ -41,7 +40,7 @@ class PlaceScene:
         self.file = file
         self.local = True  # nothing but the text, the event and the options matter
 
-    def raw(self, path: str, line: int) -> Callable[[Asked], str]:
+    def raw(self, path: str, line: int) -> Raw:
         found = parse(path, self.datatype if self.own is None else None)
         if found is None or (self.own is not None and not found.field):
             raise MapError(self.file, line, f"{path} is no source path here")
@@ -59,12 +58,12 @@ class PlaceScene:
         self.local = False
         names = tuple(str(item) for item in (value if isinstance(value, list) else [value]))
         if name == "segment":
-            return lambda seat: all(bool(seat.scope.find(each)) for each in names)
+            return asking(lambda seat: all(bool(seat.scope.find(each)) for each in names))
         if name == "absent":
-            return lambda seat: not any(bool(seat.scope.find(each)) for each in names)
+            return asking(lambda seat: not any(bool(seat.scope.find(each)) for each in names))
         if name == "made":
-            return lambda seat: any(
-                found is not None and found.written for found in (nearest(seat, each) for each in names)
+            return asking(
+                lambda seat: any(found is not None and found.wrote for found in (nearest(seat, each) for each in names))
             )
         return self._predicates(names, line)
 
@@ -76,18 +75,20 @@ class PlaceScene:
             negated = "not" in value
             (wanted,) = value.values()
         events = frozenset(str(item) for item in (wanted if isinstance(wanted, list) else [wanted]))
-        if negated:
-            return lambda seat: seat.run.event not in events
-        return lambda seat: seat.run.event in events
+        word = "not in" if negated else "in"
+        return Condition(
+            lambda seat: (seat.run.event in events) is not negated,
+            lambda names: f"(at.run.event {word} {names.constant(events)})",
+        )
 
     def _predicates(self, names: tuple[str, ...], line: int) -> Condition:
         for name in names:
             if name not in PREDICATES:
                 raise MapError(self.file, line, f"there is no predicate {name}")
         if len(names) == 1:
-            return PREDICATES[names[0]]
+            return asking(PREDICATES[names[0]])
         found = tuple(PREDICATES[name] for name in names)
-        return lambda seat: all(predicate(seat) for predicate in found)
+        return asking(lambda seat: all(predicate(seat) for predicate in found))
 
     def _options(self, value: Any, line: int) -> Condition:
         if not isinstance(value, dict):
@@ -99,7 +100,11 @@ class PlaceScene:
             if known is None or not texts <= set(known[1]):
                 raise MapError(self.file, line, f"options.yaml has no option {name} with these values")
             wanted.append((str(name), texts))
-        return lambda seat: all(seat.run.options[name] in texts for name, texts in wanted)
+        return asking(lambda seat: all(seat.run.options[name] in texts for name, texts in wanted))
+
+
+def _nothing(seat: Seat) -> int:
+    return 0
 
 
 class Plan:
@@ -107,6 +112,7 @@ class Plan:
 
     __slots__ = (
         "_pure",
+        "body",
         "covers",
         "datatype",
         "dispatch",
@@ -123,7 +129,6 @@ class Plan:
         "rules",
         "scene",
         "slots",
-        "steps",
     )
 
     def __init__(self, found: Map, shop: Workshop) -> None:
@@ -134,7 +139,7 @@ class Plan:
         self.own = found.source if found.kind == "segment" else None
         self.datatype = None if found.kind == "segment" else found.source
         self.scene = PlaceScene(shop, self.own, self.datatype, found.file)
-        self.steps: tuple[tuple[int, Step], ...] = ()
+        self.body: Block = _nothing
         self.finals: tuple[Step, ...] = ()
         self.key: Key | None = None
         self.dispatch: tuple[tuple[Condition | None, Plan], ...] = ()
@@ -166,11 +171,7 @@ class Plan:
 
     def run(self, seat: Seat) -> None:
         """Run on a seat whose resource is set."""
-        fields = seat.fields if seat.piece is None else seat.piece.parts
-        count = len(fields)
-        for index, step in self.steps:
-            if index < 0 or (index < count and fields[index]):
-                step(seat)
+        self.body(seat)
         if self.finals or self.replaced[0]:
             seat.resource.deferred.append((self, seat))
         if self.excused:
@@ -218,7 +219,7 @@ def compile_plan(found: Map, shop: Workshop, plan: Plan) -> None:
     plan.key = compile_key(found.key, plan.kind, plan.scene, plan.own, plan.datatype, found.file, found.line)
     if found.key is None and plan.datatype is not None:
         plan.key = shop.default_key(plan)
-    plan.steps = tuple(compiler.steps(found.rows))
+    plan.body = generate(compiler.ops(found.rows), compiler.fields)
     plan.finals = tuple(compiler.finals)
     plan.covers = tuple(compiler.covers)
     plan.slots = compiler.slots

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NULL, Marks
+from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Switch, Together
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
-from mappings.engine.datatypes import FELL, NONE, ORIGINAL_TEXT, WROTE
+from mappings.engine.datatypes import ORIGINAL_TEXT
 from mappings.engine.emits import emitting, labelled
 from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.grammar import Map, Row
@@ -55,72 +56,48 @@ class RowCompiler:
         self.covers: list[tuple[SourcePath, str]] = []  # sources that rows name, with the data type map that reads them
         self._fallbacks: set[str] = set()
 
-    def steps(self, rows: Sequence[Row]) -> list[tuple[int, Step]]:
-        """(field that must be there or -1, step)."""
-        found: list[tuple[int, Step]] = []
-        grouped: dict[str, list[Step]] = {}
+    def ops(self, rows: Sequence[Row]) -> tuple[Op, ...]:
+        """The rows in their order; those that fall together are one."""
+        found: list[Op] = []
+        grouped: dict[str, list[Op]] = {}
+        places: dict[str, int] = {}
         for row in rows:
-            index, step = self._row(row)
+            op = self._row(row)
             name = row.together or next((each.together for each in row.first if each.together), None)
             if name is None:
-                found.append((index, step))
+                found.append(op)
                 continue
             if name not in grouped:
                 grouped[name] = []
-                own = tuple(each for one in rows if one.together == name for each in one.fallback)
-                fallback = self.steps((*own, *self.map.fallbacks.get(name, ())))
-                found.append((-1, _together(grouped[name], [each for _, each in fallback])))
-            grouped[name].append(step)
-        return found
+                places[name] = len(found)
+                found.append(op)
+            grouped[name].append(op)
+        for name, ops in grouped.items():
+            own = tuple(each for one in rows if one.together == name for each in one.fallback)
+            fallback = self.ops((*own, *self.map.fallbacks.get(name, ())))
+            found[places[name]] = Together(tuple(ops), fallback, _together)
+        return tuple(found)
 
-    def _row(self, row: Row) -> tuple[int, Step]:
+    @property
+    def fields(self) -> str:
+        """Where the generated code finds the fields or parts."""
+        return "at.fields" if self.own is not None else "at.piece.parts"
+
+    def _row(self, row: Row) -> Op:
         when = compile_when(row.when, self.scene, row.line)
-        index, step = self._bare(row, when)
-        if when is None:
-            return index, step
-        return index, lambda seat: step(seat) if when(seat) else NONE
-
-    def _bare(self, row: Row, when: Condition | None) -> tuple[int, Step]:
         if row.first:
-            return -1, self._first(row)
+            return First(tuple(self._row(each) for each in (*row.first, *row.otherwise)), when)
         if row.switch:
-            return -1, self._switch(row)
+            cases = tuple((tuple(name.strip('"') for name in names), self.ops(inner)) for names, inner in row.cases)
+            raw = raw_text(self.path(row.switch, row), self.own)
+            return Switch(raw, cases, self.ops(row.otherwise), when)
         if row.link is not None and not row.emit:
-            return -1, labelled(row, self)
+            return Call(labelled(row, self))
         if row.emit:
-            index = self._index(row)
-            return index, emitting(row, self)
+            return Call(emitting(row, self), self._index(row), False, when)
         if not row.source:
-            return -1, self._constant(row, when)
+            return Call(self._constant(row, when), when=when)
         return self._sourced(row, when)
-
-    def _first(self, row: Row) -> Step:
-        steps = [step for _, step in (self._row(each) for each in (*row.first, *row.otherwise))]
-
-        def first(seat: Seat) -> int:
-            for step in steps:
-                if step(seat) == WROTE:
-                    return WROTE
-            return NONE
-
-        return first
-
-    def _switch(self, row: Row) -> Step:
-        text = raw_text(self.path(row.switch or "", row), self.own)
-        cases: dict[str, list[Step]] = {}
-        for names, rows in row.cases:
-            steps = [step for _, step in self.steps(rows)]
-            for name in names:
-                cases[name.strip('"')] = steps
-        otherwise = [step for _, step in self.steps(row.otherwise)]
-
-        def switch(seat: Seat) -> int:
-            wrote = NONE
-            for step in cases.get(first_leaf(text(seat), seat.codec), otherwise):
-                wrote = max(wrote, step(seat))
-            return wrote
-
-        return switch
 
     def path(self, text: str, row: Row) -> SourcePath:
         """A source path of this map. Raises MapError."""
@@ -220,7 +197,7 @@ class RowCompiler:
             return _nothing
         return _setting(place, made)
 
-    def _sourced(self, row: Row, when: Condition | None) -> tuple[int, Step]:
+    def _sourced(self, row: Row, when: Condition | None) -> Op:
         place, target = self.place(row)
         paths = [self.path(text, row) for text in row.source]
         if row.default is not None:
@@ -245,18 +222,20 @@ class RowCompiler:
         )
         self.covers.extend([(path, stem) for path in paths])
         if made.all:
-            return -1, _joined_all(fetcher(paths[0], self.own), made, place, rule)
+            return Call(_joined_all(fetcher(paths[0], self.own), made, place, rule), self._index(row), False, when)
         if made.join is not None:
             step = _many([fetcher(path, self.own) for path in paths], made, place, rule, beside, extended)
-            return -1, self._each(row, step)
+            return Call(self._each(row, step), when=when)
         assert made.convert is not None
         several = target.repeats or any(repeats for _, repeats in target.rest)
         fetch = fetcher(paths[0], self.own)
         step = _one(fetch, made.convert, place, rule, _Remover(target, slot), several, beside, extended)
         if row.each:
-            each = self._each_single(row, paths[0], made.convert, place, rule)
-            return -1, each
-        return self._index(row), step
+            return Call(self._each_single(row, paths[0], made.convert, place, rule), self._index(row), False, when)
+        path = paths[0]
+        if path.owner == self.own and not path.component and not path.repetition:
+            return Call(_own(path.field, step, made.convert, place, rule), path.field, True, when)
+        return Call(step, self._index(row), False, when)
 
     def _type_of(self, path: SourcePath) -> str | None:
         if self.own is not None:
@@ -285,6 +264,7 @@ class RowCompiler:
                     wrote = WROTE
             if wrote or (value is None and marks is not NOTHING):
                 resource.trace.append((rule, position, field, repetition, shift, marks))
+                resource.wrote = resource.wrote or wrote == WROTE
             return wrote if value is not None or not marks[3] else FELL
 
         return each
@@ -341,6 +321,7 @@ def _one(
         for position, field, repetition, text, level, shift in fetch(seat):
             if text == NULL:
                 if remover.remove(resource):
+                    resource.wrote = True
                     resource.trace.append((rule, position, field, repetition, shift, _REMOVED))
                 continue
             value, marks = convert(text, level, codec)
@@ -356,12 +337,33 @@ def _one(
                 put = place(resource, seat.number, repetition, value)
             if put:
                 resource.trace.append((rule, position, field, repetition, shift, marks))
+                resource.wrote = True
                 status = WROTE
                 if not several:
                     break
         return status
 
     return one
+
+
+def _own(number: int, several: Step, convert: Converter, place: Sink, rule: int) -> Callable[[Seat, str], int]:
+    """A whole field of the map's own segment; what is not plain goes the long way (`several`)."""
+
+    def own(seat: Seat, text: str) -> int:
+        codec = seat.codec
+        if codec.repetition in text or text == NULL:
+            return several(seat)
+        value, marks = convert(text, 0, codec)
+        resource = seat.resource
+        if value is None or marks[4]:
+            return NONE if value is None and marks is NOTHING else several(seat)
+        if place(resource, seat.number, 0, value):
+            resource.trace.append((rule, seat.position, number, 0, 0, marks))
+            resource.wrote = True
+            return WROTE
+        return NONE
+
+    return own
 
 
 def _placed(
@@ -423,6 +425,7 @@ def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sin
         if not put:
             return NONE
         resource.trace.extend([(rule, *spot, marks) for spot in spots])
+        resource.wrote = True
         return WROTE
 
     return many
@@ -455,37 +458,34 @@ def _joined_all(fetch: Fetch, made: Maker, place: Sink, rule: int) -> Step:
             single = mask == 1 and len(pieces) == 1
             marks: Marks = (1, 0, 0, 0, ()) if single else (0, mask, 0, 0, ())
             resource.trace.append((rule, *piece[:3], piece[5], marks))
+        resource.wrote = True
         return WROTE
 
     return joined
 
 
-def _together(steps: list[Step], fallback: list[Step]) -> Step:
+def _together(seat: Seat, body: Block, fallback: Block) -> int:
     """Rows that fall together: if one is invalid none of them stays, and the fallback rows run."""
-
-    def together(seat: Seat) -> int:
-        resource = seat.resource
-        outer = resource.undo
-        undo: list[Any] = []
-        resource.undo = undo
-        start = len(resource.trace)
-        results = [step(seat) for step in steps]
-        resource.undo = outer
-        if FELL not in results:
-            if outer is not None:
-                outer.extend(undo)
-            return WROTE if WROTE in results else NONE
-        take_back(undo)
-        trace = resource.trace
-        for at in range(start, len(trace)):
-            *where, (mapped, kept, excused, invalid, notes) = trace[at]
-            said = tuple([note for note in notes if note[0] == "invalid"])
-            trace[at] = (*where, (0, 0, excused, mapped | kept | invalid, said))  # type: ignore[assignment]
-        for step in fallback:
-            step(seat)
-        return FELL
-
-    return together
+    resource = seat.resource
+    outer = resource.undo
+    undo: list[Any] = []
+    resource.undo = undo
+    start, wrote = len(resource.trace), resource.wrote
+    status = body(seat)
+    resource.undo = outer
+    if status >= 0:
+        if outer is not None:
+            outer.extend(undo)
+        return status
+    take_back(undo)
+    resource.wrote = wrote
+    trace = resource.trace
+    for at in range(start, len(trace)):
+        *where, (mapped, kept, excused, invalid, notes) = trace[at]
+        said = tuple([note for note in notes if note[0] == "invalid"])
+        trace[at] = (*where, (0, 0, excused, mapped | kept | invalid, said))  # type: ignore[assignment]
+    fallback(seat)
+    return FELL
 
 
 def _nothing(seat: Seat) -> int:

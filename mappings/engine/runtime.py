@@ -135,6 +135,7 @@ class Resource:
         "scope",
         "trace",
         "undo",
+        "wrote",
     )
 
     def __init__(self, kind: str, id_: str, number: int, position: int, scope: Scope, label: str) -> None:
@@ -150,12 +151,8 @@ class Resource:
         self.trace: list[Trace] = []
         self.deferred: list[tuple[Any, Seat]] = []
         self.undo: list[Any] | None = None
+        self.wrote = False  # whether anything of the message stands in it, or in what it emits
         self.aside = ""  # why it is set aside; '' = it is not
-
-    @property
-    def written(self) -> bool:
-        """Whether anything of the message stands in it."""
-        return any(marks[0] or marks[1] for *_, marks in self.trace)
 
 
 class Run:
