@@ -161,7 +161,9 @@ def test_each_value_type_finds_its_element(kind: str, text: str, units: str, exp
     found = observation(obx)
     assert value_of(found) == expected
     assert "dataAbsentReason" not in found
-    assert [path for path in residue(PID, OBR, obx) if path.startswith("OBX")] == []
+    # a unit that becomes part of a text has no place for the name of its system
+    lost = [path for path in residue(PID, OBR, obx) if path.startswith("OBX")]
+    assert lost == (["OBX[1]-6[1].3.1"] if "UCUM" in units and "valueString" in found else [])
 
 
 @pytest.mark.parametrize(
