@@ -147,7 +147,8 @@ def tables(guide: Path) -> dict[str, str]:
     texts = {}
     for table in TABLE_LIST:
         path = guide / "codesystems" / f"HL7 Concept Map_ {table.guide} - Sheet1.csv"
-        rows = guide_rows(path.open(encoding="utf-8-sig", newline=""), table.name in TARGET_IS_SOURCE)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = guide_rows(file, table.name in TARGET_IS_SOURCE)
         mine = [line for line in review if line["table"] == table.name]
         texts[f"{table.name}.csv"] = table_text(table, reviewed(rows, mine))
     return texts
