@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -283,8 +283,8 @@ def tail(servers: str, topic: str, start: str, count: int | None, follow: bool) 
 
 
 def _received(message: Message) -> ports.Message:
-    pairs = message.headers() or ()
-    headers = {str(name): _bytes(text).decode("utf-8", "replace") for name, text in pairs}
+    pairs = cast(list[tuple[str, str | bytes | None]], message.headers() or [])
+    headers = {name: _bytes(text).decode("utf-8", "replace") for name, text in pairs}
     value = message.value()
     data = None if value is None else _bytes(value)  # an empty value is false, too, but no tombstone
     return ports.Message(message.topic() or "", message.offset() or 0, _bytes(message.key()).decode(), headers, data)

@@ -6,9 +6,10 @@ A broker that is away stops nothing else: the records wait in State, and a new p
 from __future__ import annotations
 
 import os
-from multiprocessing.synchronize import Event
+import signal
 from pathlib import Path
 
+from pipelines.control import Listener
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.kafka import KafkaPublisher, KafkaSettings, PublisherFenced, PublisherStopped
 from pipelines.logs import Log
@@ -30,7 +31,7 @@ def kafka_settings(kafka: Kafka) -> KafkaSettings:
     return KafkaSettings(kafka.servers, kafka.partitions, kafka.replication, kafka.max_bytes, options)
 
 
-def run_publisher(path: Path, settings: Settings, stop: Event) -> None:
+def run_publisher(path: Path, settings: Settings, control: Listener) -> None:
     """Publish until told to stop, or until another publisher of this log takes over."""
     folder = open_folder(path)
     log = Log(level=settings.service.log_level)
@@ -39,17 +40,17 @@ def run_publisher(path: Path, settings: Settings, stop: Event) -> None:
     position = registry.gauge("kafka_position", "Seq of the last record in a committed Kafka transaction.")
     stops = registry.counter("kafka_stops_total", "Times the broker could not be used.")
     log.info("publisher.started", pid=os.getpid())
-    parent = os.getppid()
-    while not stop.is_set() and os.getppid() == parent:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent says when
+    while not control.ended:
         try:
             publisher = _publisher(folder, settings)
-            while not stop.is_set() and os.getppid() == parent:
+            while not control.ended:
                 count = publisher.publish()
                 published.add(count)
                 position.set(publisher.position)
                 write_snapshot(path, registry.text(), PROCESS)
-                if not count:
-                    stop.wait(_IDLE)
+                control.wait(0 if count else _IDLE)
             publisher.close()
         except PublisherFenced as error:
             log.error("publisher.fenced", text=str(error))
@@ -57,7 +58,7 @@ def run_publisher(path: Path, settings: Settings, stop: Event) -> None:
         except PublisherStopped as error:
             stops.add()
             log.warning("publisher.stopped", text=str(error))
-            stop.wait(_RETRY)
+            control.wait(_RETRY)
 
 
 def _publisher(folder: DataFolder, settings: Settings) -> KafkaPublisher:

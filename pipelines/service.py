@@ -9,9 +9,10 @@ import os
 import signal
 import time
 from contextlib import ExitStack
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from pipelines.control import Listener
+from mappings import MappingError
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.errors import PipelineError, SettingsError
 from pipelines.logs import Log
@@ -25,6 +26,7 @@ from pipelines.writermetrics import WriterMetrics
 
 _IDLE = 0.05  # seconds between looks into the journal when nobody wakes us
 _SNAPSHOT = 1.0  # seconds between metrics snapshots
+_RETENTION = 3600.0  # seconds between looks for journal segments that may go
 
 
 def check_tenant(settings: Settings, folder: DataFolder) -> None:
@@ -43,14 +45,14 @@ def mapper_count(wanted: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1) if wanted < 0 else wanted
 
 
-def run_writer(path: Path, settings: Settings, mappers: int, stop: Event, wake: Event | None = None) -> None:
-    """Settle until `stop`, then what is left in the journal. `wake` is set by whoever appended something."""
+def run_writer(path: Path, settings: Settings, mappers: int, control: Listener) -> None:
+    """Settle until told to stop, then what is left in the journal. The parent rings when something was appended."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent says when; it drains intake first
     log = Log(level=settings.service.log_level)
     try:
-        _run(path, settings, mapper_count(mappers), stop, wake, log)
-    except PipelineError as error:
+        _run(path, settings, mapper_count(mappers), control, log)
+    except (PipelineError, MappingError) as error:
         log.error("writer.stopped", error=type(error).__name__, text=str(error))
         raise SystemExit(1) from None
     except Exception as error:  # noqa: BLE001 (the process's edge: a traceback could show what a message held)
@@ -58,7 +60,7 @@ def run_writer(path: Path, settings: Settings, mappers: int, stop: Event, wake: 
         raise SystemExit(1) from None
 
 
-def _run(path: Path, settings: Settings, count: int, stop: Event, wake: Event | None, log: Log) -> None:
+def _run(path: Path, settings: Settings, count: int, control: Listener, log: Log) -> None:
     folder = open_folder(path)
     check_tenant(settings, folder)
     namespace = folder.keystore.namespace
@@ -76,6 +78,8 @@ def _run(path: Path, settings: Settings, count: int, stop: Event, wake: Event | 
         closing.callback(journal.close)
         mapper = Mapper(config)
         maps = mapper.load_all()
+        for effective in set(maps.values()):
+            effective.check()  # a broken map stops the start, not a message
         pool: Mappers = Inline(mapper)
         if count:
             pool = Pool(config, count, seconds=settings.pipeline.message_seconds, report=report)
@@ -91,29 +95,28 @@ def _run(path: Path, settings: Settings, count: int, stop: Event, wake: Event | 
             metrics=metrics,
         )
         log.info("writer.started", pid=os.getpid(), count=count, entry=writer.cursor)
-        _settle(path, writer, journal, stop, wake)
+        _settle(path, writer, journal, control)
     log.info("writer.ended", entry=writer.cursor)
 
 
-def _settle(path: Path, writer: Writer, journal: SegmentReader, stop: Event, wake: Event | None) -> None:
-    parent, snapshot = os.getppid(), 0.0
-    while os.getppid() == parent:  # else the service was killed: leave no writer behind
+def _settle(path: Path, writer: Writer, journal: SegmentReader, control: Listener) -> None:
+    snapshot = 0.0
+    while not control.orphaned:  # the service was killed: leave no writer behind
         now = time.monotonic()
         if now - snapshot >= _SNAPSHOT:
             snapshot = now
             observe(writer, journal)
             write_snapshot(path, writer.metrics.registry.text())
-        if wake is not None and wake.is_set():
-            wake.clear()
+        if control.wait(0):
             writer.look()
         if writer.step():
             continue
-        if stop.is_set() and not writer.poll():
+        if control.stopped and not writer.poll():
             break
-        (stop if wake is None or stop.is_set() else wake).wait(_IDLE)
+        control.wait(_IDLE)
         writer.look()
     observe(writer, journal)
-    write_snapshot(path, writer.metrics.registry.text())
+    write_snapshot(folder.path, writer.metrics.registry.text())
 
 
 def observe(writer: Writer, journal: SegmentReader) -> None:

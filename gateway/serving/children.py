@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from pipelines.control import Bell, bell
 from pipelines.logs import Log
 from pipelines.settings import Settings
 
@@ -29,6 +29,7 @@ class _Child:
     target: Callable[..., None]
     arguments: tuple[object, ...]
     process: SpawnProcess | None = None
+    bell: Bell | None = None
     started: float = 0.0
     next_start: float = 0.0
     failures: int = 0
@@ -40,28 +41,32 @@ class Children:
 
     log: Log
     _children: list[_Child] = field(default_factory=list)
-    _stop: Event | None = None
-    wake: Event | None = None
 
     def start(self, path: Path, settings: Settings, mappers: int) -> None:
         """Start what the settings ask for."""
         from pipelines.service import run_writer
 
-        context = get_context("spawn")
-        self._stop, self.wake = context.Event(), context.Event()
-        self._children.append(_Child("writer", run_writer, (path, settings, mappers, self._stop, self.wake)))
+        self._children.append(_Child("writer", run_writer, (path, settings, mappers)))
         if settings.kafka.servers:
             from pipelines.publishing import run_publisher
 
-            self._children.append(_Child("publisher", run_publisher, (path, settings, self._stop)))
+            self._children.append(_Child("publisher", run_publisher, (path, settings)))
         for child in self._children:
             self._launch(child)
 
     def _launch(self, child: _Child) -> None:
         # not daemonic: the writer has children of its own
-        process = get_context("spawn").Process(target=child.target, args=child.arguments, name=child.name)
+        ours, theirs = bell()
+        process = get_context("spawn").Process(target=child.target, args=(*child.arguments, theirs), name=child.name)
         process.start()
-        child.process, child.started = process, time.monotonic()
+        theirs.close()
+        child.process, child.bell, child.started = process, ours, time.monotonic()
+
+    def ring(self) -> None:
+        """The journal holds something new. Called from any thread; never blocks."""
+        for child in self._children:
+            if child.bell is not None:
+                child.bell.ring()
 
     def watch(self) -> None:
         """Start anew what ended; call it now and then."""
@@ -76,6 +81,9 @@ class Children:
                 pause = _PAUSES[min(child.failures, len(_PAUSES) - 1)]
                 self.log.error("child.ended", process=child.name, code=str(child.process.exitcode), seconds=pause)
                 child.failures += 1
+                if child.bell is not None:
+                    child.bell.close()
+                    child.bell = None
                 child.process, child.next_start = None, now + pause
 
     def down(self) -> list[str]:
@@ -84,11 +92,9 @@ class Children:
 
     def stop(self, seconds: float) -> None:
         """Tell them to finish what they have; end what doesn't within the time."""
-        if self._stop is None:
-            return
-        self._stop.set()
-        if self.wake is not None:
-            self.wake.set()
+        for child in self._children:
+            if child.bell is not None:
+                child.bell.stop()
         until = time.monotonic() + seconds
         for child in self._children:
             if child.process is None:

@@ -56,8 +56,7 @@ async def _serve(
 
     def notify(callback: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(callback)
-        if children.wake is not None:
-            children.wake.set()
+        children.ring()
 
     journal = folder.journal(settings.journal(), notify=notify)
     intake = Intake(journal, settings, log, registry)

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.channels import Channel
+from pipelines.control import Listener, bell
 from pipelines.datafolder import DataFolder, Identity, init_folder
 from pipelines.deadletters import letters, replay
 from pipelines.envelope import Envelope
 from pipelines.errors import SettingsError
+from pipelines.journal import JournalSettings
 from pipelines.messages import status
 from pipelines.metrics import read_snapshots, samples
 from pipelines.service import check_tenant, mapper_count, run_writer
@@ -36,29 +38,30 @@ def folder(tmp_path: Path) -> DataFolder:
     return init_folder(tmp_path / "data")
 
 
-def write(log: Path, path: Path, settings: Settings, mappers: int, *events: object) -> None:
+def write(log: Path, path: Path, settings: Settings, mappers: int, control: Listener) -> None:
     """The process's target: its messages to a file."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 2)
-    run_writer(path, settings, mappers, *events)  # type: ignore[arg-type]
+    run_writer(path, settings, mappers, control)
 
 
 @contextmanager
 def writer(folder: DataFolder, mappers: int, settings: Settings | None = None) -> Iterator[SpawnProcess]:
     """A writer's process; told to stop at the end, if it still runs."""
-    stop, wake = CONTEXT.Event(), CONTEXT.Event()
+    ours, theirs = bell()
     log = folder.path.parent / "log"
     settings = settings or Settings(channels=CHANNELS)
-    process = CONTEXT.Process(target=write, args=(log, folder.path, settings, mappers, stop, wake))
+    process = CONTEXT.Process(target=write, args=(log, folder.path, settings, mappers, theirs))
     process.start()
+    theirs.close()
     try:
         yield process
-        stop.set()
-        wake.set()
+        ours.stop()
         process.join(60)
     finally:
         process.kill()
         process.join()
+        ours.close()
 
 
 def keep(folder: DataFolder, *bodies: tuple[str, bytes]) -> None:
@@ -143,9 +146,10 @@ def test_it_ends_when_its_parent_does(folder: DataFolder) -> None:
     reader, pipe = os.pipe()
     child = os.fork()
     if not child:  # pragma: no cover
-        stop = CONTEXT.Event()
-        process = CONTEXT.Process(target=run_writer, args=(folder.path, Settings(channels=CHANNELS), 1, stop))
+        ours, theirs = bell()
+        process = CONTEXT.Process(target=run_writer, args=(folder.path, Settings(channels=CHANNELS), 1, theirs))
         process.start()
+        ours.ring()
         os.write(pipe, str(process.pid).encode())
         signal.pause()
     try:
@@ -193,6 +197,24 @@ def test_no_canary_in_log_metrics_keys_and_headers(folder: DataFolder) -> None:
     for message in messages:
         assert CANARY not in message.key
         assert not any(CANARY in text for text in message.headers.values())
+
+
+def test_journal_segments_go_when_all_channels_say_so(folder: DataFolder) -> None:
+    segment = JournalSettings(segment_size=1 << 20)
+    for n in range(3):
+        with closing(folder.journal(segment)) as journal:
+            filler = oru(DAY.format(1), ("2345-7", "9", "F"), control_id=f"C{n}") + b"\rNTE|1||" + b"x" * 900_000
+            journal.append(Envelope("lab", "hl7v2", filler, b"%d" % n, received_at=1_000_000)).result(30)
+            journal.append(Envelope("lab", "hl7v2", filler, b"%da" % n, received_at=1_000_000)).result(30)
+    segments = len(list((folder.path / "journal").glob("*.sqlite")))
+    assert segments > 2
+    with writer(folder, 0):
+        wait_until_settled(folder)
+    assert len(list((folder.path / "journal").glob("*.sqlite"))) == segments
+    keeping = Settings(channels={name: Channel(name, retention_days=30) for name in CHANNELS})
+    with writer(folder, 0, keeping):
+        pass
+    assert len(list((folder.path / "journal").glob("*.sqlite"))) == 1
 
 
 def test_a_channel_of_another_tenant_is_refused(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ class Service:
     ) -> None:
         if self.running:
             self.kill()
+        self._close()
 
 
 def tabellion(
