@@ -107,6 +107,11 @@ class Settings:
         """Every MLLP listener that has a channel, as configured; '' stands for `mllp.listen`."""
         return tuple(dict.fromkeys(channel.listener for channel in self.channels.values()))
 
+    def retention_days(self) -> int:
+        """Days that journal segments are kept, 0 = for ever: channels share the segments, so the longest counts."""
+        days = [channel.retention_days for channel in self.channels.values()]
+        return 0 if 0 in days else max(days)
+
     def journal(self) -> JournalSettings:
         """What the journal is opened with."""
         window = max(channel.dedupe_days for channel in self.channels.values())

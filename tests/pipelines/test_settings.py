@@ -97,7 +97,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         ("[channels.lab]\nprocessing_ids = []\n", "only P here"),
         ("[channels.lab]\npeers = ['10.1.0.0/99']\n", "is not an address or network"),
         ("[channels.lab]\ntopics = {Coverage = 'money'}\n", "must be one of patient, encounter"),
-        ("[channels.lab]\nretention_days = 30\n", "not yet"),
+        ("[channels.lab]\nerror_retention_days = 30\n", "not yet"),
         ("[channels.lab]\nerror_policy = 'stop'\n", "must be one of pass, wait"),
         ("[channels.Lab]\n", "a channel name is 1 to 63 of a-z"),
         ("channels = 3\n", "[channels]: must hold one table per channel"),
@@ -122,6 +122,13 @@ def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         from_text(tmp_path, "[a]\n[b]\n[mllp]\nc = 1\n", TABELLION__HTTP="x")
     assert len(str(error.value).split("\n")) == 4
+
+
+def test_the_longest_retention_counts_for_all_channels_of_the_journal(tmp_path: Path) -> None:
+    assert load(None, {}).retention_days() == 0
+    text = "[channels.a]\nretention_days = 30\n[channels.b]\nretention_days = {}\n"
+    assert from_text(tmp_path, text.format(90)).retention_days() == 90
+    assert from_text(tmp_path, text.format(0)).retention_days() == 0
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
