@@ -56,7 +56,6 @@ TABLE_LIST = (
     Table("EncounterPriority", "EncounterPriority", "0217", "keep"),
     Table("EncounterStatus", "PatientClass[EncounterStatus]", "0004", "unknown"),
     Table("EventReason", "EventReason", "0062", "keep"),
-    Table("EventType", "EventType", "0003", "keep"),
     Table("FinancialClass", "FinancialClass", "0064", "keep"),
     Table("HospitalService", "HospitalService", "0069", "keep"),
     Table("IdentifierType", "IdentifierType", "0203", "keep"),
