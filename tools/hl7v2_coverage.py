@@ -23,8 +23,8 @@ def coverage(maps: Path) -> Iterator[str]:
     """The lines of the coverage part."""
     yield HEADING.rstrip()
     yield ""
-    yield "Made from the map files by `python -m tools.hl7v2_coverage`; a test compares. Fields that no row names are listed as"
-    yield "residue, message by message; `tabellion convert --report` shows them."
+    yield "Made from the map files by `python -m tools.hl7v2_coverage`; a test compares. Fields that no row names become"
+    yield "residue, message by message; `tabellion convert --report` lists them."
     for path in sorted((maps / "messages").glob("[A-Z]*.yaml")):
         table = load(path)
         structures = table["message"] if isinstance(table["message"], list) else [table["message"]]
@@ -57,7 +57,8 @@ def coverage(maps: Path) -> Iterator[str]:
     yield "|---|---|---|"
     for name, option in sorted(load(maps / "options.yaml")["options"].items()):
         others = [value for value in option["values"] if value != option["default"]]
-        yield f"| `{name}` | {', '.join(f'`{value}`' for value in [option['default'], *others])} | {_plain(option['text'])} |"
+        values = ", ".join(f"`{value}`" for value in [option["default"], *others])
+        yield f"| `{name}` | {values} | {_plain(option['text'])} |"
 
 
 def _plain(text: str) -> str:

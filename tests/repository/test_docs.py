@@ -1,0 +1,37 @@
+"""The documents say what is: made parts are up to date, links lead somewhere, nothing names this or that machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools import hl7v2_coverage
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sample_data").rglob("*.md")])
+_LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def test_coverage_of_the_maps_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/hl7v2.md ends with what the map files say."""
+    import mappings
+
+    maps = Path(str(mappings.__file__)).parent / "hl7v2"
+    text = hl7v2_coverage.DOCUMENT.read_text(encoding="utf-8")
+    assert text.endswith("\n".join(hl7v2_coverage.coverage(maps)) + "\n")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Relative links only name files that are there."""
+    for target in _LINK.findall(path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_readme_names_every_document() -> None:
+    """A guide that nobody finds is none."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"docs/{path.name}" in readme, path.name
