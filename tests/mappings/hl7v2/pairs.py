@@ -5,7 +5,7 @@ narrative and ReportStream's own extensions are left out; a reference counts by 
 compare as instants. An element differs if the two sets differ.
 
 Three things make the two comparable: a PID that says nothing but PID-1 gets an identifier, for ReportStream makes an
-empty Patient of it and we make none; NK1 makes both RelatedPerson and Patient.contact here, as theirs does; and what their
+empty Patient of it and we make none; NK1 makes both RelatedPerson and Patient.contact here, as theirs does; what their
 pipeline says about itself (the organization CDC PRIME, run time, entities and policy of Provenance) is left out.
 
     python -m tests.mappings.hl7v2.pairs DATA     # writes pair_differences.csv
@@ -140,7 +140,7 @@ def compare(folder: Path) -> tuple[int, list[Difference]]:
                 agreed += 1
                 continue
             element = ".".join(key)
-            who, reason = verdict(name, element, left, right)
+            who, reason = verdict(element, left, right)
             found.append(Difference(name, element, _joined(left), _joined(right), who, reason))
     return agreed, sorted(found)
 
