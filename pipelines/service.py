@@ -11,8 +11,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipelines.control import Listener
 from mappings import MappingError
+from pipelines.control import Listener
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.errors import PipelineError, SettingsError
 from pipelines.logs import Log
@@ -95,18 +95,21 @@ def _run(path: Path, settings: Settings, count: int, control: Listener, log: Log
             metrics=metrics,
         )
         log.info("writer.started", pid=os.getpid(), count=count, entry=writer.cursor)
-        _settle(path, writer, journal, control)
+        _settle(folder, settings, writer, journal, control)
     log.info("writer.ended", entry=writer.cursor)
 
 
-def _settle(path: Path, writer: Writer, journal: SegmentReader, control: Listener) -> None:
-    snapshot = 0.0
+def _settle(folder: DataFolder, settings: Settings, writer: Writer, journal: SegmentReader, control: Listener) -> None:
+    snapshot = retention = float("-inf")
     while not control.orphaned:  # the service was killed: leave no writer behind
         now = time.monotonic()
         if now - snapshot >= _SNAPSHOT:
             snapshot = now
             observe(writer, journal)
-            write_snapshot(path, writer.metrics.registry.text())
+            write_snapshot(folder.path, writer.metrics.registry.text())
+        if now - retention >= _RETENTION and settings.retention_days():
+            retention = now
+            folder.drop_segments(int((time.time() - settings.retention_days() * 86_400) * 1e6))
         if control.wait(0):
             writer.look()
         if writer.step():

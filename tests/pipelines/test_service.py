@@ -200,7 +200,7 @@ def test_no_canary_in_log_metrics_keys_and_headers(folder: DataFolder) -> None:
 
 
 def test_journal_segments_go_when_all_channels_say_so(folder: DataFolder) -> None:
-    segment = JournalSettings(segment_size=1 << 20)
+    segment = JournalSettings(segment_size=1 << 20, checkpoint_pages=1)
     for n in range(3):
         with closing(folder.journal(segment)) as journal:
             filler = oru(DAY.format(1), ("2345-7", "9", "F"), control_id=f"C{n}") + b"\rNTE|1||" + b"x" * 900_000
