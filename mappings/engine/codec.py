@@ -1,17 +1,18 @@
 """How the text of one message is taken apart: separators, escapes, leaf context; and the bounded memory of values.
 
-Codecs are kept for the few combinations of separators, charset and zone that occur, so that a coded value met in one
-message needn't be converted again in the next. Only values of coded types are remembered, never a name or a number.
+Codecs are kept for the few combinations of separators, charset and zone that occur, so that a code, unit or time met in
+one message needn't be converted again in the next. Names, addresses, identifiers and results are never remembered.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from adapters.hl7v2 import Delimiters, unescape
 from mappings.leaves.base import LeafContext
 
-__all__ = ["NULL", "Codec", "Marks"]
+__all__ = ["NOTHING", "NULL", "Codec", "Marks"]
 
 NULL = '""'
 _NONE = "\0"  # a separator that no text holds: the reader takes control characters out
@@ -19,6 +20,8 @@ _NONE = "\0"  # a separator that no text holds: the reader takes control charact
 Marks = tuple[int, int, int, int, tuple[tuple[str, int, str], ...]]
 """What became of the leaves of one value, as bit masks over them: mapped, kept, excused, invalid; and notes
 (kind, bit, text) with kind excused, invalid, partly, lost or rule. Bit 0 is the first leaf."""
+
+NOTHING: Marks = (0, 0, 0, 0, ())
 
 
 class Codec:
@@ -46,7 +49,9 @@ class Codec:
         self.subcomponent = delimiters.subcomponent or _NONE
         self.repetition = delimiters.repetition or _NONE
         self.escape = delimiters.escape or _NONE
-        self.memo: dict[int, dict[tuple[str, int], tuple[Any, Marks]]] = {}
+        self.memo: defaultdict[int, dict[Any, tuple[Any, Marks]]] = defaultdict(
+            dict
+        )  # number of a converter -> by text
         self.emitted: dict[tuple[object, ...], Any] = {}  # plan, text, ... -> the resources that it makes
 
     def plain(self, text: str) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from mappings.engine.codec import NOTHING
 from mappings.engine.conditions import Condition, Raw, first_leaf
 
-__all__ = ["FELL", "NONE", "WROTE", "Block", "Call", "First", "Op", "Switch", "Together", "asker", "generate"]
+__all__ = ["FELL", "NONE", "WROTE", "Block", "Call", "First", "Op", "Plain", "Switch", "Together", "asker", "generate"]
 
 WROTE, NONE, FELL = 1, 0, -1
 Block: TypeAlias = Callable[[Any], int]
@@ -21,13 +22,32 @@ Block: TypeAlias = Callable[[Any], int]
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """What a row of a whole field does in the plain case, written out in the generated body.
+
+    `shape`: how the value stands in its register if it is the first there: 'scalar', 'list', a choice element's name
+    (`valueString`), or '' if only `place` can tell.
+    """
+
+    convert: Callable[..., tuple[Any, Any]]
+    memo: int
+    place: Callable[..., bool]
+    rule: int
+    register: tuple[str, str]
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A row: `step(at)`, or `step(at, text)` with the field at `index`, which must be there (-1: none)."""
+    """A row: `step(at)`, run if the field at `index` is there (-1: always).
+
+    With `plain` the generated code does the plain case itself and calls the step for the rest.
+    """
 
     step: Callable[..., int]
     index: int = -1
-    text: bool = False
     when: Condition | None = None
+    plain: Plain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +90,7 @@ class _Writer:
         self.names: dict[int, str] = {}
         self.space: dict[str, Any] = {}
         self.lines: list[str] = []
+        self.writes = False
 
     def field(self, index: int) -> str:
         self.used.add(index)
@@ -94,8 +115,7 @@ class _Writer:
     def expression(self, op: Op) -> str:
         """The call that runs an op."""
         if isinstance(op, Call):
-            call = self.constant(op.step)
-            return f"{call}(at, {self.field(op.index)})" if op.text else f"{call}(at)"
+            return f"{self.constant(op.step)}(at)"
         if isinstance(op, First):
             return f"{self.constant(_first(op.ops, self.fields))}(at)"
         if isinstance(op, Together):
@@ -109,8 +129,55 @@ class _Writer:
         key = f"{self.constant(first_leaf)}({op.raw.text(self)}, codec)"
         return f"{self.constant(blocks)}.get({key}, {self.constant(otherwise)})(at)"
 
+    def run(self, op: Op, indent: str) -> list[str]:
+        """The lines that run an op and leave its status in r."""
+        plain = op.plain if isinstance(op, Call) else None
+        if plain is None:
+            return [f"{indent}r = {self.expression(op)}"]
+        assert isinstance(op, Call)
+        self.writes = True
+        text, step, nothing = self.field(op.index), self.constant(op.step), self.constant(NOTHING)
+        convert = f"{self.constant(plain.convert)}({text}, 0, codec)"
+        if plain.memo:
+            convert = f"codec.memo[{plain.memo}].get({text}) or {convert}"
+        place = f"{self.constant(plain.place)}(resource, at.number, 0, v)"
+        lines = [
+            f"if codec.repetition in {text} or {text} == '\"\"':",
+            f" r = {step}(at)",
+            "else:",
+            f" v, m = {convert}",
+            " if v is None or m[4]:",
+            f"  r = 0 if v is None and m is {nothing} else {step}(at)",
+        ]
+        if plain.shape:
+            key = self.constant(plain.register)
+            value = {"scalar": "v", "list": "[v]"}.get(plain.shape, f"{{{plain.shape!r}: v}}")
+            lines += [
+                f" elif free and {key} not in registers:",
+                f"  registers[{key}] = {value}",
+                f"  trace(({plain.rule}, at.position, {op.index}, 0, 0, m))",
+                "  resource.wrote = True",
+                "  r = 1",
+            ]
+        lines += [
+            f" elif {place}:",
+            f"  trace(({plain.rule}, at.position, {op.index}, 0, 0, m))",
+            "  resource.wrote = True",
+            "  r = 1",
+            " else:",
+            "  r = 0",
+        ]
+        return [indent + line for line in lines]
+
     def build(self) -> Block:
         lines = ["def block(at):", f" fields = {self.fields}", " n = len(fields)", " codec = at.codec"]
+        if self.writes:
+            lines += [
+                " resource = at.resource",
+                " registers = resource.registers",
+                " trace = resource.trace.append",
+                " free = resource.undo is None",
+            ]
         lines += [f" f{index} = fields[{index}] if n > {index} else ''" for index in sorted(self.used)]
         lines += self.lines
         exec(compile("\n".join(lines), "<map>", "exec"), self.space)  # our own text, made of numbers and names only
@@ -123,13 +190,13 @@ def generate(ops: Sequence[Op], fields: str) -> Block:
     lines = writer.lines
     lines += [" low = 0", " high = 0"]
     for op in ops:
-        guard, expression = writer.guard(op), writer.expression(op)
+        guard = writer.guard(op)
         indent = " "
         if guard:
             lines.append(f" if {guard}:")
             indent = "  "
         lines += [
-            f"{indent}r = {expression}",
+            *writer.run(op, indent),
             f"{indent}if r < 0: low = -1",
             f"{indent}elif r: high = 1",
         ]
@@ -142,12 +209,12 @@ def _first(ops: Sequence[Op], fields: str) -> Block:
     lines = writer.lines
     lines.append(" low = 0")
     for op in ops:
-        guard, expression = writer.guard(op), writer.expression(op)
+        guard = writer.guard(op)
         indent = " "
         if guard:
             lines.append(f" if {guard}:")
             indent = "  "
-        lines += [f"{indent}r = {expression}", f"{indent}if r > 0: return 1", f"{indent}if r: low = -1"]
+        lines += [*writer.run(op, indent), f"{indent}if r > 0: return 1", f"{indent}if r: low = -1"]
     lines.append(" return low")
     return writer.build()
 

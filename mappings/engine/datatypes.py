@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
-from mappings.engine.codec import NULL, Codec, Marks
+from mappings.engine.codec import NOTHING, NULL, Codec, Marks
 from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Together, generate
 from mappings.engine.conditions import Condition, Raw, compile_when
 from mappings.engine.grammar import Map, Row
-from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
+from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.targets import (
     Beside,
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["ORIGINAL_TEXT", "Value", "ValueScene", "compile_datatype", "locator"]
 
 ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
-_MEMO = 4096  # values remembered per map and codec
-_MEMO_TEXT = 256  # longest text remembered
-_REMEMBERED = frozenset({"CodeableConcept", "Coding"})
-
 Step: TypeAlias = Callable[["Value"], int]
 Piece: TypeAlias = "tuple[str, int, int] | None"
 """Text, bit of its first leaf, level."""
@@ -174,28 +170,15 @@ def compile_datatype(found: Map, shop: Workshop) -> Converter:
     finals = generate(constants, "at.parts") if constants else None
     excused = _excused(found)
     needed = () if primitive else _needed(found.target)
-    remembered = found.target in _REMEMBERED
-    number = shop.number()
 
     def convert(text: str, level: int, codec: Codec) -> tuple[Any, Marks]:
         if text == NULL:
             return None, (1, 0, 0, 0, ())
-        memo = None
-        if remembered and not codec.trace and len(text) <= _MEMO_TEXT:
-            memo = codec.memo.setdefault(number, {})
-            known = memo.get((text, level))
-            if known is not None:
-                return known
         value = Value(text, level, codec)
         if primitive:
             value.made = None
         body(value)
-        result = _finished(value, finals, excused, needed)
-        if memo is not None:
-            if len(memo) >= _MEMO:
-                memo.clear()
-            memo[text, level] = result
-        return result
+        return _finished(value, finals, excused, needed)
 
     return convert
 
@@ -315,7 +298,7 @@ class _Rows:
             raw = row.set_ if row.set_ is not None else row.default
             return Call(self._constant(row, raw), when=when)
         index, step = self._sourced(row)
-        return Call(step, index, False, when)
+        return Call(step, index, when)
 
     def _constant(self, row: Row, raw: Any) -> Step:
         place, target = self._place(row)

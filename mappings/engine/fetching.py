@@ -49,7 +49,26 @@ def _own_field(path: SourcePath) -> Fetch:
 
 
 def _own_part(path: SourcePath) -> Fetch:
-    return lambda seat: _parts(seat.segment, path, seat.codec)
+    if path.repetition or path.subcomponent:
+        return lambda seat: _parts(seat.segment, path, seat.codec)
+    number, index = path.field, path.component - 1
+
+    def part(seat: Seat) -> Sequence[Fetched]:
+        fields = seat.fields
+        if number >= len(fields):
+            return ()
+        text = fields[number]
+        if not text:
+            return ()
+        codec = seat.codec
+        if codec.repetition in text or codec.subcomponent in text:
+            return _parts(seat.segment, path, codec)
+        parts = text.split(codec.component)
+        if index >= len(parts) or not parts[index]:
+            return ()
+        return ((seat.position, number, 0, parts[index], 1, index),)
+
+    return part
 
 
 def _other(path: SourcePath) -> Fetch:

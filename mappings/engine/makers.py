@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
-from mappings.engine.codec import Codec, Marks
+from mappings.engine.codec import NOTHING, Codec, Marks
 from mappings.engine.grammar import Row
 from mappings.engine.tables import Table
 from mappings.engine.tables import Target as Translation
@@ -24,9 +24,30 @@ __all__ = ["Converter", "Lost", "Maker", "full_mask", "maker"]
 
 Converter: TypeAlias = Callable[[str, int, Codec], tuple[Any, Marks]]
 
-NOTHING: Marks = (0, 0, 0, 0, ())
 MAPPED: Marks = (1, 0, 0, 0, ())
 _CODED = frozenset({"CodeableConcept", "Coding"})
+_TIMES = frozenset({"dateTime", "instant"})
+_TEXTS = frozenset({"string", "markdown"})  # may be names: not remembered
+MEMO = 4096  # results remembered per converter and codec
+MEMO_TEXT = 256  # longest text remembered
+
+
+def remembering(convert: Converter, number: int) -> Converter:
+    """The converter with a bounded memory; its values are shared, hence never changed in place."""
+
+    def remember(text: str, level: int, codec: Codec) -> tuple[Any, Marks]:
+        memo = codec.memo[number]
+        name = text if not level else (text, level)
+        found = memo.get(name)
+        if found is None:
+            found = convert(text, level, codec)
+            if not codec.trace and len(text) <= MEMO_TEXT:
+                if len(memo) >= MEMO:
+                    memo.clear()
+                memo[name] = found
+        return found
+
+    return remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +61,7 @@ class Lost:
 class Maker:
     """How a row makes its value: exactly one of `convert` (one text) and `join` (a list of texts) is set.
 
+    `memo`: number under which the codec remembers its results by text, 0 = not.
     `all`: `join` gets every repetition of one field. `datatype`: name of the data type map, '' for a leaf function.
     """
 
@@ -48,6 +70,7 @@ class Maker:
     all: bool = False
     datatype: str = ""
     whole: bool = False
+    memo: int = 0
 
 
 def full_mask(text: str, level: int, codec: Codec) -> int:
@@ -127,15 +150,20 @@ def maker(row: Row, target: Target, shop: Workshop, field_type: str | None, owne
     if row.table and (name is None or name[:1].isupper()) and kind in _CODED:
         table = shop.table(row.table, row)
         inner = _map_converter(name or "CWE", kind, row, shop)
-        return Maker(_coded(inner, table, kind), datatype=name or "CWE")
+        number = shop.number()
+        return Maker(remembering(_coded(inner, table, kind), number), datatype=name or "CWE", memo=number)
     if row.table:
         table = shop.table(row.table, row)
         _check_codes(table, target, row)
         call = _looked_up(table, kind, row)
         if name is not None:
-            first = shop.leaf(name, row).function
-            return Maker(leaf_converter(lambda text, context: call(first(text, context), context)))
-        return Maker(leaf_converter(call))
+            first, plain_call = shop.leaf(name, row).function, call
+
+            def call(text: str, context: LeafContext) -> Any:
+                return plain_call(first(text, context), context)
+
+        number = shop.number()
+        return Maker(remembering(leaf_converter(call), number), memo=number)
     if name is None and not definitions().is_primitive(kind):
         if field_type is None:
             raise row.error(f"{row.to} is a {kind}: `as` must say how it is made")
@@ -143,11 +171,16 @@ def maker(row: Row, target: Target, shop: Workshop, field_type: str | None, owne
     if name is not None and name[:1].isupper():
         wanted = owner if row.use else kind
         convert = _map_converter(name, wanted, row, shop)
-        return Maker(_used(convert, row.use) if row.use else convert, datatype=name)
-    return _leaf_maker(shop.leaf(name or kind, row), row, target)
+        if row.use:
+            convert = _used(convert, row.use)
+        if kind in _CODED or (name.startswith(("CWE", "CE")) and kind in ("Quantity", "code", "uri")):
+            number = shop.number()
+            return Maker(remembering(convert, number), datatype=name, memo=number)
+        return Maker(convert, datatype=name)
+    return _leaf_maker(shop.leaf(name or kind, row), row, target, shop)
 
 
-def _leaf_maker(leaf: Leaf, row: Row, target: Target) -> Maker:
+def _leaf_maker(leaf: Leaf, row: Row, target: Target, shop: Workshop) -> Maker:
     if target.type not in leaf.produces and not (target.type in ("string", "markdown") and row.as_):
         compatible = definitions().is_primitive(target.type) and row.as_ is None
         if not compatible:
@@ -158,7 +191,8 @@ def _leaf_maker(leaf: Leaf, row: Row, target: Target) -> Maker:
     if row.listed:
         if leaf.arity == 1 or leaf.arity not in (0, len(row.source)):
             raise row.error(f"the leaf function {row.as_ or target.type} does not take {len(row.source)} texts")
-        return Maker(None, leaf.function)
+        number = 0 if _TEXTS & set(leaf.produces) else shop.number()
+        return Maker(None, leaf.function, memo=number)
     if leaf.arity > 1:
         raise row.error(f"the leaf function {row.as_} takes {leaf.arity} texts")
     function = leaf.function
@@ -170,6 +204,9 @@ def _leaf_maker(leaf: Leaf, row: Row, target: Target) -> Maker:
 
     if leaf.whole:
         return Maker(whole_converter(function), whole=True)
+    if target.type in _TIMES or (target.type == "code" and leaf.produces == ("code",)):
+        number = shop.number()
+        return Maker(remembering(leaf_converter(function), number), memo=number)
     return Maker(leaf_converter(function))
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
 from adapters.hl7v2 import Segment
 from mappings.engine.codec import NULL
-from mappings.engine.conditions import Condition, compile_when
-from mappings.engine.emits import Link, compile_link, make
+from mappings.engine.codegen import asker
+from mappings.engine.conditions import compile_when
+from mappings.engine.emits import Link, compile_link
 from mappings.engine.events import Event, compile_events
 from mappings.engine.grammar import MessageMap, MessageRow
 from mappings.engine.keys import Key, compile_key, nearest
 from mappings.engine.plans import PlaceScene, Plan
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.errors import MapError
+from mappings.ids import resource_id
 
 if TYPE_CHECKING:
     from mappings.engine.workshop import Workshop
@@ -41,7 +43,7 @@ class Row:
     make: str | None
     into: str | None
     by: tuple[Plan, ...]
-    when: Condition | None
+    when: Callable[[Seat], Any] | None
     key: Key | None
     links: tuple[Link, ...]
     back: tuple[tuple[str, Link], ...]
@@ -103,7 +105,8 @@ def _row(row: MessageRow, kinds: dict[str, str], shop: Workshop) -> Row:
     key = None
     if row.key is not None:
         key = compile_key(row.key, kind, scene, own, None, row.file, row.line)
-    when = compile_when(row.when, scene, row.line)
+    found = compile_when(row.when, scene, row.line)
+    when = None if found is None else asker(found, "at.fields")
     return Row(
         row.id, row.path, own, row.label or row.id, row.make, row.into, plans, when, key, tuple(links), tuple(back)
     )
@@ -130,55 +133,58 @@ def run_rows(plan: MessagePlan, run: Run, places: dict[str, list[tuple[Scope, Se
 
 
 def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
-    sources = _sources(row, scope, segment)
-    if not sources:
+    seats = _seats(row, run, scope, segment)
+    if not seats:
         return
-    first = segment if segment is not None else sources[0][1]
-    seat = Seat(run, _NOBODY, first, scope)
-    if row.when is not None and not row.when(seat):
-        return
+    seat = seats[0][1]
+    if row.when is not None:
+        asked = seat if segment is None or seat.segment is segment else Seat(run, _NOBODY, segment, scope)
+        if not row.when(asked):
+            return
+    position = seat.position if segment is None else segment.position
     if row.make is not None:
-        resource = _made(row, run, scope, sources, seat)
+        resource = _made(row, run, scope, seats, position)
     else:
         found = nearest(seat, row.into or "")
         if found is None:
             return
         resource = found
-    for plan, source in sources:
-        place = Seat(run, resource, source, scope)
-        plan.run(place)
+    for plan, each in seats:
+        each.resource = resource
+        plan.run(each)
     for link in row.links:
-        run.links.append((link, resource, seat.number, scope, first.position, None))
+        run.links.append((link, resource, seat.number, scope, position, None))
     for label, link in row.back:
-        run.backs.append((label, link, resource, seat.number, scope, first.position))
+        run.backs.append((label, link, resource, seat.number, scope, position))
 
 
-def _sources(row: Row, scope: Scope, segment: Segment | None) -> Sequence[tuple[Plan, Segment]]:
-    """Each map with each segment that it runs on."""
-    found: list[tuple[Plan, Segment]] = []
+def _seats(row: Row, run: Run, scope: Scope, segment: Segment | None) -> list[tuple[Plan, Seat]]:
+    """Each map on each segment that it runs on."""
+    found: list[tuple[Plan, Seat]] = []
     for plan in row.by:
         if segment is not None and plan.own == segment.name:
-            found.append((plan, segment))
+            found.append((plan, Seat(run, _NOBODY, segment, scope)))
         else:
-            found.extend([(plan, each) for each in scope.find(str(plan.own))])
+            for each in scope.find(str(plan.own)):
+                found.append((plan, Seat(run, _NOBODY, each, scope)))
     return found
 
 
-def _made(row: Row, run: Run, scope: Scope, sources: Any, seat: Seat) -> Resource:
+def _made(row: Row, run: Run, scope: Scope, seats: Sequence[tuple[Plan, Seat]], position: int) -> Resource:
     """The resource of a row: by its own key, else by the first of its maps that has a valued one."""
-    parts = row.key(seat, None) if row.key is not None else None
+    parts = row.key(seats[0][1], None) if row.key is not None else None
     if parts is None:
-        for plan, source in sources:
+        for plan, seat in seats:
             if plan.key is not None:
-                parts = plan.key(Seat(run, _NOBODY, source, scope), None)
+                parts = plan.key(seat, None)
                 if parts is not None:
                     break
+    kind = seats[0][0].kind
     if parts is None:
         number = run.counts.get(("row", row.id), 0) + 1
         run.counts["row", row.id] = number
         parts = ("message", run.sha256, row.id, str(number))
-    found = parts
-    resource = make(seat, sources[0][0], lambda *_: found, None, row.label)
+    resource = run.resource(kind, resource_id(run.namespace, kind, parts), position, scope, row.label)
     scope.name(row.label, resource)
     return resource
 

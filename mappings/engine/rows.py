@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
-from mappings.engine.codec import NULL, Marks
-from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Switch, Together
+from mappings.engine.codec import NOTHING, NULL, Codec, Marks
+from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Plain, Switch, Together
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
 from mappings.engine.datatypes import ORIGINAL_TEXT
 from mappings.engine.emits import emitting, labelled
 from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.grammar import Map, Row
-from mappings.engine.makers import NOTHING, Converter, Maker, full_mask, maker, outcome
+from mappings.engine.makers import MEMO, MEMO_TEXT, Converter, Maker, full_mask, maker, outcome
 from mappings.engine.runtime import Resource, Seat
 from mappings.engine.sinks import Sink, beside_sink, extension_sink, marked, sink
 from mappings.engine.sources import SourcePath, parse
@@ -94,7 +94,7 @@ class RowCompiler:
         if row.link is not None and not row.emit:
             return Call(labelled(row, self))
         if row.emit:
-            return Call(emitting(row, self), self._index(row), False, when)
+            return Call(emitting(row, self), self._index(row), when)
         if not row.source:
             return Call(self._constant(row, when), when=when)
         return self._sourced(row, when)
@@ -222,7 +222,7 @@ class RowCompiler:
         )
         self.covers.extend([(path, stem) for path in paths])
         if made.all:
-            return Call(_joined_all(fetcher(paths[0], self.own), made, place, rule), self._index(row), False, when)
+            return Call(_joined_all(fetcher(paths[0], self.own), made, place, rule), self._index(row), when)
         if made.join is not None:
             step = _many([fetcher(path, self.own) for path in paths], made, place, rule, beside, extended)
             return Call(self._each(row, step), when=when)
@@ -231,11 +231,13 @@ class RowCompiler:
         fetch = fetcher(paths[0], self.own)
         step = _one(fetch, made.convert, place, rule, _Remover(target, slot), several, beside, extended)
         if row.each:
-            return Call(self._each_single(row, paths[0], made.convert, place, rule), self._index(row), False, when)
+            return Call(self._each_single(row, paths[0], made.convert, place, rule), self._index(row), when)
         path = paths[0]
         if path.owner == self.own and not path.component and not path.repetition:
-            return Call(_own(path.field, step, made.convert, place, rule), path.field, True, when)
-        return Call(step, self._index(row), False, when)
+            shape = "" if row.rank or extended or row.set_ is not None else _shape(target)
+            plain = Plain(made.convert, made.memo, place, rule, (target.path, slot), shape)
+            return Call(step, path.field, when, plain)
+        return Call(step, self._index(row), when)
 
     def _type_of(self, path: SourcePath) -> str | None:
         if self.own is not None:
@@ -346,24 +348,11 @@ def _one(
     return one
 
 
-def _own(number: int, several: Step, convert: Converter, place: Sink, rule: int) -> Callable[[Seat, str], int]:
-    """A whole field of the map's own segment; what is not plain goes the long way (`several`)."""
-
-    def own(seat: Seat, text: str) -> int:
-        codec = seat.codec
-        if codec.repetition in text or text == NULL:
-            return several(seat)
-        value, marks = convert(text, 0, codec)
-        resource = seat.resource
-        if value is None or marks[4]:
-            return NONE if value is None and marks is NOTHING else several(seat)
-        if place(resource, seat.number, 0, value):
-            resource.trace.append((rule, seat.position, number, 0, 0, marks))
-            resource.wrote = True
-            return WROTE
-        return NONE
-
-    return own
+def _shape(target: Target) -> str:
+    """How the first value stands in its register, for the generated code."""
+    if target.rest:
+        return ""
+    return target.choice or ("list" if target.repeats else "scalar")
 
 
 def _placed(
@@ -383,7 +372,7 @@ def _placed(
 
 def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sink | None, extended: bool) -> Step:
     """A leaf function over several texts, the first repetition of each."""
-    join = made.join
+    join, number = made.join, made.memo
     assert join is not None
 
     def many(seat: Seat) -> int:
@@ -403,12 +392,12 @@ def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sin
                 if text:
                     spots.append((position, field, repetition, shift))
                 break
-            texts.append(codec.plain(text))
+            texts.append(codec.plain(text) if text else text)
         if not spots:
             return NONE
         resource = seat.resource
         try:
-            result = join(texts, codec.leaf)
+            result = join(texts, codec.leaf) if not number else _recalled(join, number, texts, codec)
         except Invalid as invalid:
             marks: Marks = (0, 0, 0, 1, (("invalid", 0, str(invalid)),))
             resource.trace.append((rule, *spots[0], marks))
@@ -429,6 +418,20 @@ def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sin
         return WROTE
 
     return many
+
+
+def _recalled(join: Callable[..., Any], number: int, texts: list[str], codec: Codec) -> Any:
+    """A leaf function's result for texts met before; only for codes, units, ranges."""
+    memo: dict[Any, Any] = codec.memo[number]
+    name = tuple(texts)
+    found = memo.get(name, memo)  # the memory itself stands for: not met yet
+    if found is memo:
+        found = join(texts, codec.leaf)
+        if len(memo) >= MEMO:
+            memo.clear()
+        if sum(map(len, texts)) <= MEMO_TEXT:
+            memo[name] = found
+    return found
 
 
 def _joined_all(fetch: Fetch, made: Maker, place: Sink, rule: int) -> Step:

@@ -29,13 +29,14 @@ MISSING: Any = object()
 class Scope:
     """A group instance: its segments by name, the scopes below, and the resources made in and below it by label."""
 
-    __slots__ = ("below", "labels", "parent", "path", "segments")
+    __slots__ = ("below", "found", "labels", "parent", "path", "segments")
 
     def __init__(self, path: str, parent: Scope | None) -> None:
         self.path = path
         self.parent = parent
         self.segments: dict[str, list[Segment]] = {}
         self.below: list[Scope] = []
+        self.found: dict[str, list[Segment]] = {}
         self.labels: dict[str, list[Resource]] = {}
 
     def find(self, name: str) -> list[Segment]:
@@ -44,6 +45,12 @@ class Scope:
         Around an enclosing group only groups that occur once are looked into, and none like the one we come from:
         an order never takes what belongs to another order.
         """
+        known = self.found.get(name)
+        if known is None:
+            known = self.found[name] = self._find(name)
+        return known
+
+    def _find(self, name: str) -> list[Segment]:
         found = self.inside(name)
         came, scope = self, self.parent
         while not found and scope is not None:
