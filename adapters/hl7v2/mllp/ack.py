@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from adapters.hl7v2.mllp.peek import Peek
 
@@ -38,6 +39,7 @@ _ENHANCED = {Outcome.KEPT: "CA", Outcome.UNREADABLE: "CE", Outcome.REFUSED: "CR"
 _CONDITIONS = {b"AL": (True, True), b"SU": (True, False), b"ER": (False, True), b"NE": (False, False)}
 # Without a usable MSH-2, or with one too short, these stand in (section 2.5.4, recommended values)
 _DEFAULT_ENCODING = b"^~\\&"
+_REMEMBERED = 1024  # bytes of MSH: a longer one is no sender's usual one, and what is remembered has to be bounded
 
 
 def answer_code(peek: Peek, outcome: Outcome) -> str | None:
@@ -64,19 +66,16 @@ def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault 
     -4, -8; before in MSA-3, MSA-6 and ERR-1.
     """
     bar = peek.separator
-    dot = peek.component or b"^"
-    event = peek.text(9, 2).encode()
-    version = peek.text(12)
-    modern = _at_least(version, (2, 5))
-    kind = [b"ACK", event, b"ACK"] if modern and event else [b"ACK", event] if event else [b"ACK"]
-    header = [b"MSH", peek.encoding, peek.field(5), peek.field(6), peek.field(3), peek.field(4), time.encode(), b""]
-    header += [dot.join(kind), control_id.encode(), peek.field(11) or b"P", peek.field(12) or b"2.5.1"]
-    if peek.field(18):
-        header += [b"", b"", b"", b"", b"", peek.field(18)]
-    segments = [bar.join(header)]
+    fields = peek.fields
+    mirrored = (bar, peek.encoding, fields[3:7], fields[9:10], fields[11:13], fields[18:19])
+    small = sum(map(len, fields)) <= _REMEMBERED
+    before, between, after = (_header if small else _header.__wrapped__)(*mirrored)
+    msh = b"%b%b%b%b%b" % (before, time.encode(), between, control_id.encode(), after)
     if fault is None:
-        segments.append(bar.join([b"MSA", code.encode(), peek.control_id]))
-    elif modern:
+        return b"%b\rMSA%b%b%b%b\r" % (msh, bar, code.encode(), bar, peek.control_id)
+    dot = peek.component or b"^"
+    segments = [msh]
+    if _modern(peek.text(12)):
         place = dot.join([b"MSH", b"1", str(fault.field).encode()]) if fault.field else b""
         condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
         segments.append(bar.join([b"MSA", code.encode(), peek.control_id]))
@@ -85,10 +84,31 @@ def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault 
         condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
         msa = [b"MSA", code.encode(), peek.control_id, _plain(fault.text, peek), b"", b"", condition]
         segments.append(bar.join(msa))
-        place = [b"MSH", b"1", str(fault.field).encode() if fault.field else b""]
+        parts = [b"MSH", b"1", str(fault.field).encode() if fault.field else b""]
         subcomponent = peek.encoding[3:4] or b"&"
-        segments.append(bar.join([b"ERR", dot.join([*place, subcomponent.join(condition.split(dot))])]))
+        segments.append(bar.join([b"ERR", dot.join([*parts, subcomponent.join(condition.split(dot))])]))
     return b"\r".join(segments) + b"\r"
+
+
+@lru_cache(maxsize=256)
+def _header(
+    bar: bytes,
+    encoding: bytes,
+    parties: tuple[bytes, ...],
+    type_: tuple[bytes, ...],
+    version: tuple[bytes, ...],
+    charset: tuple[bytes, ...],
+) -> tuple[bytes, bytes, bytes]:
+    """MSH around our time (MSH-7) and our control id (MSH-10): the same for message after message of one sender."""
+    peek = Peek(bar, encoding, (b"MSH", bar, encoding, *parties, b"", b"", *type_, b"", *version))
+    dot = peek.component or b"^"
+    event = peek.text(9, 2).encode()
+    kind = [b"ACK", event, b"ACK"] if event and _modern(peek.text(12)) else [b"ACK", event] if event else [b"ACK"]
+    before = [b"MSH", peek.encoding, peek.field(5), peek.field(6), peek.field(3), peek.field(4), b""]
+    after = [b"", peek.field(11) or b"P", peek.field(12) or b"2.5.1"]
+    if any(charset):
+        after += [b"", b"", b"", b"", b"", *charset]
+    return bar.join(before), bar.join([b"", b"", dot.join(kind), b""]), bar.join(after)
 
 
 def _plain(text: str, peek: Peek) -> bytes:
@@ -97,6 +117,10 @@ def _plain(text: str, peek: Peek) -> bytes:
     for delimiter in peek.separator + peek.encoding:
         out = out.replace(bytes([delimiter]), b" ")
     return out
+
+
+def _modern(version: str) -> bool:
+    return _at_least(version, (2, 5))
 
 
 def _at_least(version: str, wanted: tuple[int, int]) -> bool:

