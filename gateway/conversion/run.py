@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "convert", "refuse_full"]
 
-_WINDOW = 64  # jobs under way per process: bounds memory, keeps every process busy
+_WINDOW = 4  # jobs under way per process: bounds memory, keeps every process busy
 _CHUNK = 32  # messages per job
 _NOT_YET = {
     "cda": "CDA documents are not converted yet",
@@ -88,6 +89,8 @@ def convert(options: Options) -> int:
         progress.finish()
         if table is not None:
             table.end()
+    if options.out is not None:
+        print("ids are made under the published namespace, a service has its own: don't mix the two", file=sys.stderr)
     if not count:
         print("nothing to convert was found", file=sys.stderr)
     return worst
@@ -215,6 +218,7 @@ _worker: list[Converter] = []  # the one converter of a pool process
 
 
 def _start(settings: MapSettings, overlays: tuple[str, ...], explain: bool) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends the pool
     _worker.append(_converter(settings, overlays, explain))
 
 
