@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 from mappings.engine.codec import NOTHING
@@ -19,6 +20,9 @@ __all__ = ["FELL", "NONE", "WROTE", "Block", "Call", "First", "Op", "Plain", "Sw
 WROTE, NONE, FELL = 1, 0, -1
 Block: TypeAlias = Callable[[Any], int]
 """A generated function of a place: FELL if a value was invalid, else WROTE if one was written, else NONE."""
+
+
+_NUMBERS = count(1)  # generated functions are told apart in profiles and tracebacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,9 @@ class _Writer:
             ]
         lines += [f" f{index} = fields[{index}] if n > {index} else ''" for index in sorted(self.used)]
         lines += self.lines
-        exec(compile("\n".join(lines), "<map>", "exec"), self.space)  # our own text, made of numbers and names only
+        exec(
+            compile("\n".join(lines), f"<map {next(_NUMBERS)}>", "exec"), self.space
+        )  # our own text, made of numbers and names only
         return self.space["block"]  # type: ignore[no-any-return]
 
 

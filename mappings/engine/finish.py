@@ -218,8 +218,8 @@ def changes_of(resources: list[Resource]) -> tuple[Change, ...]:
     for resource in resources:
         ranks = resource.ranks
         elements = [
-            Element(key[0], key[1], value, ranks.get(key, 0)) if ranks else Element(key[0], key[1], value)
-            for key, value in resource.registers.items()
+            Element(path, slot, value, ranks.get((path, slot), 0) if ranks else 0)
+            for (path, slot), value in resource.registers.items()
         ]
         found.append(Change(resource.kind, resource.id, _patient(resource, patients), tuple(elements)))
     return tuple(found)

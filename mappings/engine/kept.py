@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mappings.engine.codec import Marks
 from mappings.engine.runtime import Resource, Run, Seat
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ __all__ = ["kept"]
 _STORE = 4096
 _TEXT = 512
 
-Copy = tuple[str, str, dict[Any, Any], tuple[Any, ...], tuple[Any, ...]]
-"""Type, id, registers, registers that hold references, traces (rule, bit of the first leaf, marks)."""
+Trace = tuple[int, int, Marks]
+"""Rule, bit of the first leaf, marks: relative to the text; the traces of a resource in one."""
+Copy = tuple[str, str, dict[Any, Any], tuple[Any, ...], Trace]
+"""Type, id, registers, registers that hold references, trace."""
 
 
 def kept(child: Seat, plan: Plan, key: Key | None) -> Resource | None:
@@ -28,8 +31,16 @@ def kept(child: Seat, plan: Plan, key: Key | None) -> Resource | None:
     run, piece = child.run, child.piece
     if piece is None or len(piece.text) > _TEXT or run.codec.trace:
         return None
+    short = (plan, key, piece.text, piece.level)
+    again = run.emitted.get(short)
+    if again is not None:
+        # this message has said it already: only where it says it again is new
+        position, field, repetition, shift = child.position, child.field, child.repetition, child.shift
+        for each, (rule, bit, marks) in again:
+            each.trace.append((rule, position, field, repetition, shift + bit, marks))
+        return again[0][0]  # type: ignore[no-any-return]
     store = run.codec.emitted
-    name = (plan.name, key, piece.text, piece.level, run.event, run.source_authority)
+    name = (*short, run.event, run.source_authority)
     copies = store.get(name)
     if copies is None:
         copies = _made(child, plan, key)
@@ -38,7 +49,8 @@ def kept(child: Seat, plan: Plan, key: Key | None) -> Resource | None:
         store[name] = copies
     if not copies or not _fits(copies, run):
         return None
-    return _taken(copies, child)
+    run.emitted[short] = again = _taken(copies, child)
+    return again[0][0]
 
 
 def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
@@ -63,11 +75,25 @@ def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
             each.id,
             each.registers,
             tuple(name for name, value in each.registers.items() if id(each) in held and _refers(value)),
-            tuple((trace[0], trace[4], trace[5]) for trace in each.trace),
+            _joined(each.trace),
         )
         for each in alone.resources
         if each.wrote
     )
+
+
+def _joined(traces: list[Any]) -> Trace:
+    """The traces of a resource as one; explain doesn't come this way and sees each."""
+    mapped = kept_ = excused = invalid = 0
+    notes: list[tuple[str, int, str]] = []
+    for _, _, _, _, shift, marks in traces:
+        mapped |= marks[0] << shift
+        kept_ |= marks[1] << shift
+        excused |= marks[2] << shift
+        invalid |= marks[3] << shift
+        notes.extend([(kind, bit + shift, text) for kind, bit, text in marks[4]])
+    rule = next((trace[0] for trace in traces if trace[0] >= 0), -1)
+    return rule, 0, (mapped, kept_, excused, invalid, tuple(notes))
 
 
 def _refers(value: Any) -> bool:
@@ -85,26 +111,26 @@ def _fits(copies: tuple[Copy, ...], run: Run) -> bool:
     return True
 
 
-def _taken(copies: tuple[Copy, ...], child: Seat) -> Resource:
+def _taken(copies: tuple[Copy, ...], child: Seat) -> list[tuple[Resource, Trace]]:
     run = child.run
     position, field, repetition, shift = child.position, child.field, child.repetition, child.shift
-    first: Resource | None = None
+    taken: list[tuple[Resource, Trace]] = []
     fresh: list[tuple[Resource, tuple[Any, ...]]] = []
-    for kind, id_, registers, referring, traces in copies:
+    for kind, id_, registers, referring, trace in copies:
         found = run.by_key.get((kind, id_))
         if found is None:
             found = run.resource(kind, id_, position, child.scope, "")
             found.registers = dict(registers)
             if referring:
                 fresh.append((found, referring))
-        found.trace.extend([(rule, position, field, repetition, shift + bit, marks) for rule, bit, marks in traces])
+        rule, bit, marks = trace
+        found.trace.append((rule, position, field, repetition, shift + bit, marks))
         found.wrote = True
-        first = first or found
+        taken.append((found, trace))
     for holder, names in fresh:
         for name in names:
             holder.registers[name] = _own(holder.registers[name], holder, run)
-    assert first is not None
-    return first
+    return taken
 
 
 def _own(value: Any, holder: Resource, run: Run) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Account", "account", "source_path"]
 
 Cell: TypeAlias = "list[int]"
-"""Masks over the leaves of one repetition: mapped, kept, excused, invalid, set aside."""
+"""Masks over the leaves of one repetition: kept, excused, invalid, set aside."""
 Spot: TypeAlias = "tuple[int, int, int]"
 """Segment position, field, 0-based repetition."""
 
@@ -52,20 +52,17 @@ def account(
 ) -> Account:
     """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: its own writes."""
     cells: dict[Spot, Cell] = {}
+    mapped_at: dict[Spot, int] = {}
     notes: list[tuple[Spot, int, str, str, Resource, int]] = []
     for resource in run.resources:
         if resource.trace:
-            _collect(resource, cells, notes)
+            _collect(resource, mapped_at, cells, notes)
     for spot in engine:
-        cell = cells.get(spot)
-        if cell is None:
-            cells[spot] = [1, 0, 0, 0, 0]
-        else:
-            cell[0] |= 1
+        mapped_at[spot] = mapped_at.get(spot, 0) | 1
     found = Account()
     reasons: dict[tuple[Spot, int], str] = {}
     if notes:
-        _tell(run, rules, cells, notes, found, reasons)
+        _tell(run, rules, mapped_at, cells, notes, found, reasons)
     excuses = _excuses(run, excused)
     mapped = kept = left_out = 0
     codec = run.codec
@@ -85,20 +82,20 @@ def account(
                     full = full_mask(part, 0, codec)
                 else:
                     full = 1
-                cell = cells.get((position, number, repetition))
-                if cell is None:
-                    rest = full
-                    cell = _NO_CELL
-                else:
-                    done = cell[0] & full
-                    rest = full & ~done
+                spot = (position, number, repetition)
+                done = mapped_at.get(spot, 0)
+                if done:
+                    done &= full
                     mapped += done.bit_count()
-                    if not rest:
+                    if done == full:
                         continue
-                    keeps = rest & cell[1]
-                    if keeps:
-                        kept += keeps.bit_count()
-                        rest &= ~keeps
+                rest = full & ~done
+                cell = cells.get(spot)
+                if cell is None:
+                    cell = _NO_CELL
+                elif keeps := rest & cell[0]:
+                    kept += keeps.bit_count()
+                    rest &= ~keeps
                     if not rest:
                         continue
                 left = _left_out(rest, cell, excuse, segment, number, repetition, part, run, reasons, found)
@@ -110,39 +107,41 @@ def account(
     return found
 
 
-_NO_CELL: Cell = [0, 0, 0, 0, 0]
+_NO_CELL: Cell = [0, 0, 0, 0]
 
 
-def _collect(resource: Resource, cells: dict[Spot, Cell], notes: list[Any]) -> None:
+def _collect(resource: Resource, mapped_at: dict[Spot, int], cells: dict[Spot, Cell], notes: list[Any]) -> None:
+    """Add up a resource's writes. Most say only `mapped`; the rest goes to cells."""
     stands = not resource.aside
     for rule, position, field, repetition, shift, marks in resource.trace:
         mapped, kept, excused, invalid, said = marks
         spot = (position, field, repetition)
+        if mapped and stands:
+            known = mapped_at.get(spot)
+            mapped_at[spot] = mapped << shift if known is None else known | mapped << shift
+            if not (kept or excused or invalid or said):
+                continue
         if said:
-            for kind, bit, text in said:
-                notes.append((spot, shift + bit, kind, text, resource, rule))
-        if shift:
-            mapped <<= shift
-            kept <<= shift
-            excused <<= shift
-            invalid <<= shift
+            notes.extend([(spot, shift + bit, kind, text, resource, rule) for kind, bit, text in said])
         cell = cells.get(spot)
         if cell is None:
-            cell = cells[spot] = [0, 0, 0, 0, 0]
+            cell = cells[spot] = [0, 0, 0, 0]
         if stands:
-            cell[0] |= mapped
-            cell[1] |= kept
+            cell[0] |= kept << shift
         else:
-            cell[4] |= mapped | kept
-        if excused:
-            cell[2] |= excused
-        if invalid:
-            cell[3] |= invalid
-    return
+            cell[3] |= (mapped | kept) << shift
+        cell[1] |= excused << shift
+        cell[2] |= invalid << shift
 
 
 def _tell(
-    run: Run, rules: list[Rule], cells: dict[Spot, Cell], notes: list[Any], found: Account, reasons: dict[Any, str]
+    run: Run,
+    rules: list[Rule],
+    mapped_at: dict[Spot, int],
+    cells: dict[Spot, Cell],
+    notes: list[Any],
+    found: Account,
+    reasons: dict[Any, str],
 ) -> None:
     """Issues of what was noted; a note of a leaf that another rule carried says nothing."""
     known: set[tuple[Any, ...]] = set()
@@ -152,8 +151,7 @@ def _tell(
             continue
         if kind == "rule":
             continue
-        cell = cells[spot]
-        carried = (cell[0] | cell[1]) >> bit & 1
+        carried = (mapped_at.get(spot, 0) | cells[spot][0]) >> bit & 1
         if carried and kind in ("invalid", "lost"):
             continue
         severity, code = _KINDS[kind]
@@ -225,7 +223,7 @@ def _left_out(
                     bit = (mask & -mask).bit_length() - 1
                     reasons[spot, bit] = where
                     mask &= mask - 1
-    left |= rest & cell[2]
+    left |= rest & cell[1]
     mask = left
     while mask:
         bit = (mask & -mask).bit_length() - 1
@@ -264,9 +262,9 @@ def _residue(
     while rest:
         bit = (rest & -rest).bit_length() - 1
         component, subcomponent = _place(text, bit, run)
-        if cell[4] >> bit & 1:
+        if cell[3] >> bit & 1:
             reason = "set-aside"
-        elif cell[3] >> bit & 1:
+        elif cell[2] >> bit & 1:
             reason = "invalid"
         else:
             reason = "no-target" if covers(segment.name, field, component) else "no-rule"

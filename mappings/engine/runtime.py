@@ -170,6 +170,7 @@ class Run:
         "by_key",
         "codec",
         "counts",
+        "emitted",
         "event",
         "excuses",
         "issues",
@@ -214,6 +215,7 @@ class Run:
         self.issues: list[Issue] = []
         self.merges: list[tuple[str, str]] = []
         self.seats = 0
+        self.emitted: dict[tuple[object, ...], Any] = {}  # what was emitted from a text already
         self.scoped = False  # an id was made from the message for want of a key
 
     def resource(self, kind: str, id_: str, position: int, scope: Scope, label: str) -> Resource:
