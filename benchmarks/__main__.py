@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.measure import flush_times, percentile
 from benchmarks.result import Row, broken, table
 
 __all__ = ["BENCHMARKS", "main"]
@@ -71,21 +72,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (default: all)")
     parser.add_argument("--quick", action="store_true", help="short runs: for a look, not for a figure")
     parser.add_argument("--json", action="store_true", help="NDJSON rows instead of the table")
-    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure (default: here)")
+    parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="on the disk to measure (%(default)s)")
     args = parser.parse_args(arguments)
     unknown = [name for name in args.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)} (there are: {', '.join(BENCHMARKS)})")
+    args.folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for name in args.names or BENCHMARKS:
         print(f"{name} …", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(prefix=".bench-", dir=args.folder) as folder:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=args.folder) as folder:
             rows += BENCHMARKS[name][1](args.quick, Path(folder).absolute())
     if args.json:
         for row in rows:
             print(json.dumps(row.as_dict()))
     else:
-        print(f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+        flush = percentile(sorted(flush_times(args.folder)), 0.5) * 1000
+        machine = f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+        print(f"{machine}; 4 KiB written and flushed in {flush:.2f} ms (median)")
         print(table(rows))
         print(_LEGEND)
     failed = broken(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-__all__ = ["Lap", "compare", "cpu_seconds", "median_ratio", "percentile", "resident", "run_lap"]
+__all__ = ["Lap", "compare", "cpu_seconds", "flush_times", "median_ratio", "percentile", "resident", "run_lap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,18 @@ def median_ratio(ours: Sequence[Lap], theirs: Sequence[Lap]) -> float:
 def percentile(ascending: Sequence[float], share: float) -> float:
     """Nearest rank: the smallest value that `share` of all values don't exceed."""
     return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
+
+
+def flush_times(folder: Path, count: int = 100) -> list[float]:
+    """Seconds that each of `count` writes of 4 KiB with fdatasync takes: the disk under every durable figure."""
+    spans = []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(count):
+            begun = time.perf_counter()
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            spans.append(time.perf_counter() - begun)
+    return spans
 
 
 _TICKS = os.sysconf("SC_CLK_TCK")
