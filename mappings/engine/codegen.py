@@ -15,7 +15,21 @@ from typing import Any, TypeAlias
 from mappings.engine.codec import NOTHING
 from mappings.engine.conditions import Condition, Raw, first_leaf
 
-__all__ = ["FELL", "NONE", "WROTE", "Block", "Call", "First", "Op", "Plain", "Switch", "Together", "asker", "generate"]
+__all__ = [
+    "FELL",
+    "NONE",
+    "WROTE",
+    "Block",
+    "Call",
+    "First",
+    "Op",
+    "Plain",
+    "Switch",
+    "Text",
+    "Together",
+    "asker",
+    "generate",
+]
 
 WROTE, NONE, FELL = 1, 0, -1
 Block: TypeAlias = Callable[[Any], int]
@@ -42,6 +56,14 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """What a row of a data type map does in the plain case: a component's text to an element as it is."""
+
+    name: str
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A row: `step(at)`, run if the field at `index` is there (-1: always).
 
@@ -51,7 +73,7 @@ class Call:
     step: Callable[..., int]
     index: int = -1
     when: Condition | None = None
-    plain: Plain | None = None
+    plain: Plain | Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,7 @@ class _Writer:
         self.space: dict[str, Any] = {}
         self.lines: list[str] = []
         self.writes = False
+        self.copies = False
 
     def field(self, index: int) -> str:
         self.used.add(index)
@@ -139,6 +162,8 @@ class _Writer:
         if plain is None:
             return [f"{indent}r = {self.expression(op)}"]
         assert isinstance(op, Call)
+        if isinstance(plain, Text):
+            return [indent + line for line in self.copy(op, plain)]
         self.writes = True
         text, step, nothing = self.field(op.index), self.constant(op.step), self.constant(NOTHING)
         convert = f"{self.constant(plain.convert)}({text}, 0, codec)"
@@ -173,8 +198,29 @@ class _Writer:
         ]
         return [indent + line for line in lines]
 
+    def copy(self, op: Call, plain: Text) -> list[str]:
+        """The lines of a text that goes into a data type as it is."""
+        self.copies = True
+        text, step, name = self.field(op.index), self.constant(op.step), repr(plain.name)
+        if plain.many:
+            put = [
+                f" l = made.get({name})",
+                f" if l is None: made[{name}] = [{text}]",
+                f" elif {text} not in l: l.append({text})",
+            ]
+            guard = f"simple and {text} != '\"\"' and not {text}.isspace()"
+        else:
+            put = [f" made[{name}] = {text}"]
+            guard = f"simple and {name} not in made and {text} != '\"\"' and not {text}.isspace()"
+        return [f"if {guard}:", *put, f" at.mapped |= {1 << op.index}", " r = 1", "else:", f" r = {step}(at)"]
+
     def build(self) -> Block:
         lines = ["def block(at):", f" fields = {self.fields}", " n = len(fields)", " codec = at.codec"]
+        if self.copies:
+            lines += [
+                " made = at.made",
+                " simple = at.offsets is None and codec.escape not in at.text and not codec.trace",
+            ]
         if self.writes:
             lines += [
                 " resource = at.resource",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NOTHING, NULL, Codec, Marks
-from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Together, generate
+from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Text, Together, generate
 from mappings.engine.conditions import Condition, Raw, compile_when
 from mappings.engine.grammar import Map, Row
-from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome
+from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome, recalled
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.targets import (
     Beside,
@@ -297,8 +297,8 @@ class _Rows:
         if not row.source:
             raw = row.set_ if row.set_ is not None else row.default
             return Call(self._constant(row, raw), when=when)
-        index, step = self._sourced(row)
-        return Call(step, index, when)
+        index, step, plain = self._sourced(row)
+        return Call(step, index, when, plain)
 
     def _constant(self, row: Row, raw: Any) -> Step:
         place, target = self._place(row)
@@ -314,7 +314,7 @@ class _Rows:
         content = literal(_single(target), raw, row.file, row.line)
         return lambda value: WROTE if place(value, content) else NONE
 
-    def _sourced(self, row: Row) -> tuple[int, Step]:
+    def _sourced(self, row: Row) -> tuple[int, Step, Text | None]:
         place, target = self._place(row)
         paths = [own_path(path, self.map, row.line) for path in row.source]
         single = len(paths) == 1 and not row.listed
@@ -323,8 +323,11 @@ class _Rows:
         settle = self._settle(row, target, place)
         if made.convert is not None and single:
             index = paths[0].component - 1
-            return index, self._one(locator(paths[0]), made.convert, settle)
-        return -1, _many([locator(path) for path in paths], made, settle)
+            plain = None
+            if made.text and index >= 0 and not paths[0].subcomponent and not row.extension and row.set_ is None:
+                plain = _text(target)
+            return index, self._one(locator(paths[0]), made.convert, settle), plain
+        return -1, _many([locator(path) for path in paths], made, settle), None
 
     def _own_type(self, path: SourcePath) -> str | None:
         return self.map.source if not path.component else self.shop.component_type(self.map.source, path)
@@ -417,6 +420,13 @@ class _Rows:
         return place, target
 
 
+def _text(target: Target) -> Text | None:
+    """A text that goes directly into the object."""
+    if target.rest or target.choice or "." in target.path or target.path == ".":
+        return None
+    return Text(target.path, target.repeats)
+
+
 def _single(target: Target) -> Any:
     """The element of the target as one item."""
     if not target.element.repeats:
@@ -494,7 +504,7 @@ def _placer(target: Target, slot: str, literals_: tuple[Literal, ...]) -> Callab
 
 def _many(places: list[Callable[[Value], Piece]], made: Maker, settle: Callable[..., int]) -> Step:
     """A leaf function over several texts."""
-    join = made.join
+    join, number = made.join, made.memo
     assert join is not None
 
     def step(value: Value) -> int:
@@ -514,11 +524,11 @@ def _many(places: list[Callable[[Value], Piece]], made: Maker, settle: Callable[
                     text = ""
                 if text:
                     mask |= 1 << bit
-            texts.append(codec.plain(text))
+            texts.append(codec.plain(text) if text else text)
         if not mask:
             return NONE
         try:
-            result = join(texts, codec.leaf)
+            result = recalled(join, number, texts, codec) if number else join(texts, codec.leaf)
         except Invalid as invalid:
             first = (mask & -mask).bit_length() - 1
             return int(settle(value, None, (0, 0, 0, mask, (("invalid", first, str(invalid)),)), 0))

@@ -15,6 +15,7 @@ from mappings.engine.grammar import Row
 from mappings.engine.tables import Table
 from mappings.engine.tables import Target as Translation
 from mappings.engine.targets import Target
+from mappings.leaves import core
 from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Lost:
 class Maker:
     """How a row makes its value: exactly one of `convert` (one text) and `join` (a list of texts) is set.
 
-    `memo`: number under which the codec remembers its results by text, 0 = not.
+    `text`: the value is the text itself. `memo`: number under which the codec remembers its results by text, 0 = not.
     `all`: `join` gets every repetition of one field. `datatype`: name of the data type map, '' for a leaf function.
     """
 
@@ -71,6 +72,7 @@ class Maker:
     datatype: str = ""
     whole: bool = False
     memo: int = 0
+    text: bool = False
 
 
 def full_mask(text: str, level: int, codec: Codec) -> int:
@@ -123,6 +125,20 @@ def outcome(value: Any, mask: int, plain: Marks) -> tuple[Any, Marks]:
     if value.__class__ is Lost:
         return value.value, (0, 0, 0, 0, (("lost", _first(mask), "has a code that the table doesn't hold"),))
     return value, plain
+
+
+def recalled(join: Callable[..., Any], number: int, texts: list[str], codec: Codec) -> Any:
+    """A leaf function's result for texts met before; only for codes, units, ranges. Raises Invalid."""
+    memo: dict[Any, Any] = codec.memo[number]
+    name = tuple(texts)
+    found = memo.get(name, memo)  # the memory itself stands for: not met yet
+    if found is memo:
+        found = join(texts, codec.leaf)
+        if len(memo) >= MEMO:
+            memo.clear()
+        if sum(map(len, texts)) <= MEMO_TEXT:
+            memo[name] = found
+    return found
 
 
 def _first(mask: int) -> int:
@@ -207,7 +223,7 @@ def _leaf_maker(leaf: Leaf, row: Row, target: Target, shop: Workshop) -> Maker:
     if target.type in _TIMES or (target.type == "code" and leaf.produces == ("code",)):
         number = shop.number()
         return Maker(remembering(leaf_converter(function), number), memo=number)
-    return Maker(leaf_converter(function))
+    return Maker(leaf_converter(function), text=function is core.text)
 
 
 def _map_converter(name: str, kind: str, row: Row, shop: Workshop) -> Converter:

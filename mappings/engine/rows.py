@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
-from mappings.engine.codec import NOTHING, NULL, Codec, Marks
+from mappings.engine.codec import NOTHING, NULL, Marks
 from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Plain, Switch, Together
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
 from mappings.engine.datatypes import ORIGINAL_TEXT
 from mappings.engine.emits import emitting, labelled
 from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.grammar import Map, Row
-from mappings.engine.makers import MEMO, MEMO_TEXT, Converter, Maker, full_mask, maker, outcome
+from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome, recalled
 from mappings.engine.runtime import Resource, Seat
 from mappings.engine.sinks import Sink, beside_sink, extension_sink, marked, sink
 from mappings.engine.sources import SourcePath, parse
@@ -397,7 +397,7 @@ def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sin
             return NONE
         resource = seat.resource
         try:
-            result = join(texts, codec.leaf) if not number else _recalled(join, number, texts, codec)
+            result = join(texts, codec.leaf) if not number else recalled(join, number, texts, codec)
         except Invalid as invalid:
             marks: Marks = (0, 0, 0, 1, (("invalid", 0, str(invalid)),))
             resource.trace.append((rule, *spots[0], marks))
@@ -418,20 +418,6 @@ def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sin
         return WROTE
 
     return many
-
-
-def _recalled(join: Callable[..., Any], number: int, texts: list[str], codec: Codec) -> Any:
-    """A leaf function's result for texts met before; only for codes, units, ranges."""
-    memo: dict[Any, Any] = codec.memo[number]
-    name = tuple(texts)
-    found = memo.get(name, memo)  # the memory itself stands for: not met yet
-    if found is memo:
-        found = join(texts, codec.leaf)
-        if len(memo) >= MEMO:
-            memo.clear()
-        if sum(map(len, texts)) <= MEMO_TEXT:
-            memo[name] = found
-    return found
 
 
 def _joined_all(fetch: Fetch, made: Maker, place: Sink, rule: int) -> Step:
