@@ -13,12 +13,16 @@ from pipelines.envelope import Envelope
 from pipelines.errors import (
     BackupError,
     BlobMissing,
+    CheckFailed,
     FolderError,
     InUse,
     LogStopped,
+    MapperFailed,
     NewerVersion,
+    NoSuchEntry,
     NotEmpty,
     PipelineError,
+    SettingsError,
     Unavailable,
 )
 from pipelines.ports import (
@@ -46,25 +50,45 @@ from pipelines.ports import (
 
 if TYPE_CHECKING:
     from pipelines.backup import BackedUp, Restored, back_up, restore
+    from pipelines.channels import Channel
     from pipelines.datafolder import DataFolder, Identity, init_folder, open_folder
+    from pipelines.deadletters import letters
     from pipelines.doctor import Finding, examine, first_fault
     from pipelines.journal import JournalSettings
+    from pipelines.logs import Log
+    from pipelines.messages import find, show, status
+    from pipelines.metrics import Registry
+    from pipelines.service import run_writer
+    from pipelines.settings import Settings, json_schema
     from pipelines.topics import EmbeddedTopics
+    from pipelines.writer import Writer, settle_all
 
 _LATER = {
     "BackedUp": "backup",
+    "Channel": "channels",
     "DataFolder": "datafolder",
     "EmbeddedTopics": "topics",
     "Finding": "doctor",
     "Identity": "datafolder",
     "JournalSettings": "journal",
+    "Log": "logs",
+    "Registry": "metrics",
     "Restored": "backup",
+    "Settings": "settings",
+    "Writer": "writer",
     "back_up": "backup",
     "examine": "doctor",
+    "find": "messages",
     "first_fault": "doctor",
     "init_folder": "datafolder",
+    "json_schema": "settings",
+    "letters": "deadletters",
     "open_folder": "datafolder",
     "restore": "backup",
+    "run_writer": "service",
+    "settle_all": "writer",
+    "show": "messages",
+    "status": "messages",
 }
 
 __all__ = [
@@ -73,6 +97,8 @@ __all__ = [
     "Batch",
     "BlobMissing",
     "Blobs",
+    "Channel",
+    "CheckFailed",
     "Committed",
     "Counts",
     "Current",
@@ -89,15 +115,21 @@ __all__ = [
     "Journal",
     "JournalSettings",
     "Kept",
+    "Log",
     "LogStopped",
+    "MapperFailed",
     "Merge",
     "Message",
     "NewerVersion",
+    "NoSuchEntry",
     "NotEmpty",
     "Outcome",
     "PipelineError",
     "Record",
+    "Registry",
     "Restored",
+    "Settings",
+    "SettingsError",
     "State",
     "StoredDeadLetter",
     "StoredOutcome",
@@ -105,12 +137,20 @@ __all__ = [
     "Topics",
     "Touch",
     "Unavailable",
+    "Writer",
     "back_up",
     "examine",
+    "find",
     "first_fault",
     "init_folder",
+    "json_schema",
+    "letters",
     "open_folder",
     "restore",
+    "run_writer",
+    "settle_all",
+    "show",
+    "status",
 ]
 
 

@@ -172,7 +172,7 @@ def _registers(change: Change, family: str, table: Ownership) -> Registers:
         spoken[path] = min(rank, spoken.get(path, rank))
         if value is None:
             _put(found, (path, slot or ALL_SLOTS, ""), Cell(NULL, stamp))
-        elif (union := table.union(type_, path)) is None:
+        elif (union := table.union(type_, path)) is None or not isinstance(value, list):
             _put(found, (path, slot, ""), Cell(encode_value(value), stamp))
         else:
             for key, cell in _members(element, stamp, union):
@@ -194,7 +194,7 @@ def _put(found: Registers, key: Key, cell: Cell) -> None:
 
 
 def _members(element: Element, stamp: Stamp, union: Union) -> Iterator[tuple[Key, Cell]]:
-    values: Iterable[Any] = element.value if isinstance(element.value, list) else [element.value]
+    values: Iterable[Any] = element.value  # type: ignore[assignment]  # a list: the caller has looked
     for spot, value in enumerate(values):
         yield (element.path, element.slot, _identity(value, union)), Cell(encode_value(value), stamp, stamp, spot)
 
