@@ -36,11 +36,6 @@ Predicate = Callable[[Place], bool]
 _CODING_SYSTEM = re.compile(r"HL7[0-9]{4}|SCT|LN|L|99[A-Z0-9]+")
 
 
-def result_restated(at: Place) -> bool:
-    """OBX-11, OBX-5: this OBX says the whole result again; D U V W without a value say only a new status."""
-    return bool(at.text("OBX-5")) or at.text("OBX-11") not in ("D", "U", "V", "W")
-
-
 def obr_speaks_of_specimen(at: Place) -> bool:
     """OBR[Specimen]: the guide makes a Specimen of every OBR; one of these fields must say that there was one."""
     return any(at.text(path) for path in ("OBR-9", "OBR-10", "OBR-14", "OBR-15", "OBR-39"))
@@ -99,7 +94,6 @@ PREDICATES: Mapping[str, Predicate] = {
     "insurer-named": insurer_named,
     "known-allergen": known_allergen,
     "policy-holder-named": policy_holder_named,
-    "result-restated": result_restated,
     "obr-15-is-one-code": obr_15_is_one_code,
     "obr-15-is-source": obr_15_is_source,
     "obr-speaks-of-specimen": obr_speaks_of_specimen,
