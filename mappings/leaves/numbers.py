@@ -17,7 +17,8 @@ __all__ = ["LEAVES"]
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _MEASURED = re.compile(rf"\s*(<=|>=|<|>|≤|≥|=)?\s*({_NUMBER})\s*", re.ASCII)
 _BOTH = re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|to|\.\.)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
-_BOUND = re.compile(rf"\s*[\[(]?\s*(<=|>=|<|>|≤|≥)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
+# the ends of a FHIR reference range belong to it: `<5` stays text
+_BOUND = re.compile(rf"\s*[\[(]?\s*(<=|>=|≤|≥)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
 _COMPARATORS = {"<": "<", "<=": "<=", "≤": "<=", ">": ">", ">=": ">=", "≥": ">="}
 _PLAIN = re.compile(_NUMBER, re.ASCII)
 _DIGITS = 18
@@ -100,21 +101,21 @@ def _quantity(number: str, unit: Sequence[str]) -> LeafResult:
 
 
 def range_low(texts: Sequence[str], context: LeafContext) -> LeafResult:
-    """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.low, where the text is `a-b`, `>a` or `>=a` and nothing else."""
+    """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.low, where the text is `a-b` or `>=a` and nothing else."""
     both = _BOTH.fullmatch(texts[0])
     if both is not None:
         return _quantity(both[1], texts[1:]) if _decimal(both[1]) <= _decimal(both[2]) else None
     bound = _BOUND.fullmatch(texts[0])
-    return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in (">", ">=", "≥") else None
+    return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in (">=", "≥") else None
 
 
 def range_high(texts: Sequence[str], context: LeafContext) -> LeafResult:
-    """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.high, where the text is `a-b`, `<b` or `<=b` and nothing else."""
+    """OBX-7, OBX-6.1, OBX-6.2 -> referenceRange.high, where the text is `a-b` or `<=b` and nothing else."""
     both = _BOTH.fullmatch(texts[0])
     if both is not None:
         return _quantity(both[2], texts[1:]) if _decimal(both[1]) <= _decimal(both[2]) else None
     bound = _BOUND.fullmatch(texts[0])
-    return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in ("<", "<=", "≤") else None
+    return _quantity(bound[2], texts[1:]) if bound is not None and bound[1] in ("<=", "≤") else None
 
 
 LEAVES = {

@@ -204,9 +204,11 @@ def test_a_missing_value_has_a_reason(code: str, reason: str | None) -> None:
     assert codes == ([] if reason is None else [reason])
 
 
-def test_a_number_that_falls_is_said_in_an_issue_without_its_text() -> None:
-    found = mapped(PID, OBR, "OBX|1|NM|718-7^Hb^LN||secret|g|||||F")
-    assert any(issue.path == "OBX[1]-5[1].1.1" for issue in found.issues)
+def test_a_number_that_falls_is_kept_as_text_and_in_no_issue() -> None:
+    obx = "OBX|1|NM|718-7^Hb^LN||secret|g|||||F"
+    found = mapped(PID, OBR, obx)
+    assert observation(obx)["valueString"] == "secret g"
+    assert "OBX[1]-5[1].1.1" not in [path for path, _ in found.residue]
     assert not any("secret" in issue.text for issue in found.issues)
 
 
