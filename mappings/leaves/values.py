@@ -71,7 +71,7 @@ def media_type(texts: Sequence[str], context: LeafContext) -> str | None:
 def attachment_data(texts: Sequence[str], context: LeafContext) -> str | None:
     """ED.4, ED.5 -> base64Binary: table 0299 Base64 as it is, Hex and A (no encoding, as UTF-8) encoded again."""
     encoding, data = texts[0].strip().lower(), texts[1]
-    if not data:
+    if not data.strip():
         return None
     if encoding == "base64":
         return _base64(data)
