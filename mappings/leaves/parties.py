@@ -25,18 +25,18 @@ def universal_system(parts: Sequence[str], context: LeafContext) -> str | None:
 
 
 def endpoint(parts: Sequence[str], context: LeafContext) -> str | None:
-    """HD to MessageHeader.*.endpoint: OID, UUID, URI; a domain name as the guide writes it."""
-    universal, kind = parts[1].strip(), parts[2].strip().upper()
+    """HD.2 and HD.3 to MessageHeader.*.endpoint: OID, UUID, URI; a domain name as the guide writes it."""
+    universal, kind = parts[0].strip(), parts[1].strip().upper()
     if kind == "DNS" and universal and not any(mark.isspace() for mark in universal):
         return f"urn:dns:{universal}"
-    return authority(parts, context)
+    return authority(("", *parts), context)
 
 
 def application_name(parts: Sequence[str], context: LeafContext) -> str | None:
-    """HD to MessageHeader.source.name: HD.1, and HD.3:HD.2 behind it where these make no endpoint."""
+    """HD whose universal id makes no endpoint to MessageHeader.*.name: `HD.1 - HD.3:HD.2`; else nothing."""
     namespace, universal, kind = (part.strip() for part in parts)
-    if not universal or endpoint(parts, context):
-        return text(namespace, context)
+    if endpoint(parts[1:], context):
+        return None
     number = f"{kind}:{universal}" if kind else universal
     return text(f"{namespace} - {number}" if namespace else number, context)
 
@@ -53,7 +53,7 @@ def issuer(parts: Sequence[str], context: LeafContext) -> str | None:
 LEAVES = {
     "universal-value": Leaf(universal_value, arity=2, produces=("string",)),
     "universal-system": Leaf(universal_system, arity=2, produces=("uri",)),
-    "endpoint": Leaf(endpoint, arity=3, produces=("url", "uri")),
+    "endpoint": Leaf(endpoint, arity=2, produces=("url", "uri")),
     "application-name": Leaf(application_name, arity=3, produces=("string",)),
     "issuer": Leaf(issuer, arity=3, produces=("string",)),
 }

@@ -84,6 +84,12 @@ def test_both_receivers_are_named() -> None:
     assert named == ["NET", "REGION"]
 
 
+def test_a_universal_id_that_nothing_carries_is_said() -> None:
+    """MSH-24 is the endpoint, so MSH-3's own universal id has no place; a type without id neither."""
+    mapped = outcome(header=msh(f3="APP^1.2.3^ISO", f24="NET^1.2.5^ISO", f5="DEST^^ISO"))
+    assert {"MSH[1]-3[1].2.1", "MSH[1]-3[1].3.1", "MSH[1]-5[1].3.1"} <= {path for path, _ in mapped.residue}
+
+
 def test_the_sender_is_one_organization_wherever_it_is_named() -> None:
     found = resources(outcome(header=msh(f4="HOSP", f17="USA")))
     author = next(each for each in found["Provenance"][0]["agent"] if each["type"]["coding"][0]["code"] == "author")

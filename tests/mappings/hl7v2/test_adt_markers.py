@@ -13,12 +13,13 @@ from adapters.hl7v2 import dictionary, read
 from mappings import PUBLISHED_NAMESPACE, MapSettings, bundle
 from tests.mappings.hl7v2.adt_message import effective
 
-SEGMENTS = ("EVN", "SFT", "PID", "PD1", "NK1", "PV1", "PV2", "AL1", "DG1", "IN1")
+SEGMENTS = ("MSH", "EVN", "SFT", "PID", "PD1", "NK1", "PV1", "PV2", "AL1", "DG1", "IN1")
 VERSION = "2.8.2"
 _TIMES = {"DTM", "TS", "DT", "TM"}
 _NUMBERS = {"NM", "SI", "SNM"}
 # coded fields that decide what else is said; a marker there would only test that it falls
 _FIXED = {("PV1", 2): "I", ("DG1", 21): "A", ("EVN", 1): "A01"}
+_HEADER = {1: "", 2: "^~\\&", 7: "20240301101500+0100", 9: "ADT^A01^ADT_A01", 10: "C1", 11: "P", 12: "2.8.2", 18: ""}
 
 
 class Markers:
@@ -40,7 +41,7 @@ class Markers:
 
 
 def _field(markers: Markers, segment: str, number: int) -> str:
-    fixed = _FIXED.get((segment, number))
+    fixed = _HEADER.get(number) if segment == "MSH" else _FIXED.get((segment, number))
     if fixed is not None:
         return fixed
     datatype = dictionary.field_type(VERSION, segment, number) or ""
@@ -64,10 +65,11 @@ def _field(markers: Markers, segment: str, number: int) -> str:
 def marked() -> tuple[dict[str, str], bytes]:
     """Marker -> path, and the message."""
     markers = Markers()
-    lines = ["MSH|^~\\&|APP|HOSP|DEST|REGION|20240301101500+0100||ADT^A01^ADT_A01|C1|P|2.8.2"]
+    lines = []
     for segment in SEGMENTS:
         count = len(dictionary.fields(VERSION, segment))
-        lines.append("|".join([segment, *[_field(markers, segment, number) for number in range(1, count + 1)]]))
+        start = 2 if segment == "MSH" else 1  # MSH-1 is the separator itself
+        lines.append("|".join([segment, *[_field(markers, segment, number) for number in range(start, count + 1)]]))
     return markers.places, "\r".join(lines).encode()
 
 
@@ -101,6 +103,7 @@ def test_nothing_is_said_twice() -> None:
 
 
 FLOORS = {
+    "MSH": 0.2,
     "EVN": 0.25,
     "SFT": 0.15,
     "PID": 0.22,

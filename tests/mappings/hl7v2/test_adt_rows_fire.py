@@ -62,6 +62,8 @@ def _messages() -> Iterator[tuple[bytes, dict[str, str]]]:
     yield message("PID|1||P1^^^H" + "|" * 30 + "20240225|NORTH", event="A31"), {}
     yield message("PID|1||P1^^^H", "MRG|P9^^^H|X|A9|Y|||DOE", event="A40"), {}
     yield message(header=header.msh(f25="NET^1.2.6^ISO")), {}
+    yield message(header=header.msh(f3="", f24="NET^9D^CLIA", f25="NET^9D^CLIA")), {}
+    yield message(header=header.msh(f5="D^9D^CLIA")), {}
     yield message(segment("IN1", f2="P", f4="CO^^^^^^^^^C7", f16="DOE^J", f43="F")), {}
     yield message(segment("NK1", f1="1", f2="X", f13="ACME^^^^^^^^^77")), {"nk1": "both"}
     for row in header.HEADER:
