@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.fhir import JsonValue, encode
+from adapters.fhir import JsonValue, encode, encode_trusted
 from mappings.values import Change, Mapped, compose
 
 __all__ = ["bundle", "resource"]
@@ -17,20 +17,22 @@ def resource(change: Change) -> dict[str, JsonValue]:
 
 
 def bundle(mapped: Mapped, base: str) -> bytes:
-    """Canonical bytes of the Bundle, without final newline; `base` without final slash."""
-    entries: list[JsonValue] = []
+    """Canonical bytes of the Bundle, without final newline; `base` without final slash.
+
+    Each resource is encoded once and set into the Bundle's own bytes, whose keys stand here in their order.
+    """
+    prefix = encode(f"{base}/")[:-1]
+    entries = []
     for change in mapped.changes:
-        place = f"{change.type}/{change.id}"
-        entries.append(
-            {
-                "fullUrl": f"{base}/{place}",
-                "request": {"method": "PUT", "url": place},
-                "resource": resource(change),
-            }
-        )
-    content: dict[str, JsonValue] = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        place = f"{change.type}/{change.id}".encode()
+        body = encode_trusted(resource(change))
+        request = b'","request":{"method":"PUT","url":"' + place + b'"},"resource":'
+        entries.append(b'{"fullUrl":' + prefix + place + request + body + b"}")
+    parts = [b'"entry":[' + b",".join(entries) + b"]"]
     if mapped.control_id:
-        content["identifier"] = {"value": mapped.control_id}
+        parts.append(b'"identifier":{"value":' + encode(mapped.control_id) + b"}")
+    parts.append(b'"resourceType":"Bundle"')
     if mapped.timestamp:
-        content["timestamp"] = mapped.timestamp
-    return encode(content)
+        parts.append(b'"timestamp":' + encode(mapped.timestamp))
+    parts.append(b'"type":"transaction"')
+    return b"{" + b",".join(parts) + b"}"

@@ -41,7 +41,7 @@ from adapters.fhir.primitives import (
     is_uuid,
 )
 from adapters.fhir.reader import JsonLimits, decode
-from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode
+from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode, encode_trusted
 from adapters.fhir.structure import validate
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "decode_trusted",
     "definitions",
     "encode",
+    "encode_trusted",
     "is_base64",
     "is_boolean",
     "is_code",
