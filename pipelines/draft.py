@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pipelines.ports import Batch, DeadLetter, Entry, Hold, Merge, Outcome, Record, State, Touch
-from pipelines.settle import Incoming, Known, NewVersion, Settled, Unchanged, after
+from pipelines.registers import NOTHING, Stored
+from pipelines.said import Said
+from pipelines.settle import Held, Incoming, Known, NewVersion, Settled, after
 
 Key = tuple[str, str]  # type, id
 
@@ -31,7 +32,7 @@ class Memory:
         wanted = list(keys)
         missing = [key for key in wanted if key not in self._known]
         for key, current in self._state.current_many(missing).items() if missing else ():
-            self._known[key] = Known(current.version, current.digest, current.registers)
+            self._known[key] = Known(current.version, current.digest, Stored(current.registers))
         found = {}
         for key in wanted:
             if key in self._known:
@@ -55,9 +56,9 @@ class Draft:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._records: list[Record] = []
+        self._records: list[tuple[int, Said, NewVersion]] = []
         self._last: dict[Key, int] = {}  # where a resource's newest version in this batch stands
-        self._touched: dict[Key, Touch] = {}
+        self._registers: dict[Key, Stored] = {}  # as the batch leaves them
         self.outcomes: list[Outcome] = []
         self._copies: set[tuple[str, bytes, bytes]] = set()
         self.letters: list[DeadLetter] = []
@@ -104,41 +105,24 @@ class Draft:
         key = (said.type, said.id)
         if isinstance(result, NewVersion):
             self._last[key] = len(self._records)
-            self._touched.pop(key, None)
-            self._records.append(
-                Record(
-                    type=key[0],
-                    id=key[1],
-                    version=result.version,
-                    op=result.op,
-                    patient=result.patient,
-                    group=said.group,
-                    body=result.body,
-                    registers=result.registers,
-                    entry=entry.seq,
-                )
-            )
-            self.size += len(result.body) + len(result.registers)
-        elif isinstance(result, Unchanged) and result.registers is not None:
-            self._move(key, result.registers)
+            self._records.append((entry.seq, said, result))
+            self.size += len(result.body)
+        if not isinstance(result, Held) and result.registers is not None:
+            self._registers[key] = result.registers
         now = after(known, result)
-        if now is not None and now.registers:  # resources of one message only don't come again
+        if now is not None and now.registers is not NOTHING:  # resources of one message only don't come again
             self._memory.put(key, now)
 
-    def _move(self, key: Key, registers: bytes) -> None:
-        place = self._last.get(key)
-        if place is None:
-            self._touched[key] = Touch(*key, registers)
-        else:  # its newest version is of this batch: that row carries the stamps
-            self._records[place] = replace(self._records[place], registers=registers)
-
     def batch(self, cursor: int) -> Batch:
-        """The finished batch."""
+        """The finished batch. Registers are stored beside the newest version only, and so written once a batch."""
+        last = self._last
+        touched = tuple(Touch(*key, kept.data) for key, kept in self._registers.items() if key not in last)
+        records = tuple(self._record(place, *made) for place, made in enumerate(self._records))
         return Batch(
             cursor=cursor,
             outcomes=tuple(self.outcomes),
-            records=tuple(self._records),
-            touched=tuple(self._touched.values()),
+            records=records,
+            touched=touched,
             dead_letters=tuple(self.letters),
             solved=tuple(self.solved),
             holds=tuple(self.holds),
@@ -146,6 +130,13 @@ class Draft:
             merges=tuple(self.merges),
             maps=tuple(self.maps),
         )
+
+    def _record(self, place: int, entry: int, said: Said, made: NewVersion) -> Record:
+        key = (said.type, said.id)
+        newest = self._last[key] == place
+        registers = self._registers[key].data if newest else b""
+        content = (made.body, registers)
+        return Record(said.type, said.id, made.version, made.op, made.patient, said.group, *content, entry)
 
 
 def _identity(entry: Entry) -> tuple[str, bytes, bytes]:

@@ -163,6 +163,41 @@ def to_bytes(registers: Registers) -> bytes:
     return from_parts(*to_parts(registers))
 
 
+class Stored:
+    """Registers as bytes, as cells, or both: each is made from the other when first asked for. Never changes.
+
+    A doctor or a ward comes with every message and rarely with anything new: only the last form of a batch is written.
+    """
+
+    __slots__ = ("_cells", "_data")
+
+    def __init__(self, data: bytes | None = None, cells: Registers | None = None) -> None:
+        self._data = data
+        self._cells = cells
+
+    @property
+    def data(self) -> bytes:
+        """The stored form."""
+        if self._data is None:
+            self._data = to_bytes(self._cells or {})
+        return self._data
+
+    @property
+    def cells(self) -> Registers:
+        """The cells; not to be changed."""
+        if self._cells is None:
+            self._cells = from_bytes(self._data or b"")
+        return self._cells
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stored) and self.cells == other.cells
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+NOTHING = Stored(b"")  # of a resource written whole
+
+
 def from_bytes(data: bytes) -> Registers:
     """Read the stored form; b'' (a resource written whole) has none."""
     if not data:

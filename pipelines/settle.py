@@ -5,21 +5,21 @@ Pure functions of values. The writer loads `Known`, hands in `Incoming`, stores 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 
-from pipelines.registers import from_bytes, join, patient_of, shown, to_bytes
+from pipelines.registers import NOTHING, Stored, join, patient_of, shown
 from pipelines.said import Said, canonical
 from pipelines.stamp import Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The newest version of one resource; `digest` = SHA-256 of its canonical bytes, `registers` the stored form."""
+    """The newest version of one resource; `digest` = SHA-256 of its canonical bytes."""
 
     version: int
     digest: bytes
-    registers: bytes
+    registers: Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class NewVersion:
     patient: str | None
     body: bytes
     digest: bytes
-    registers: bytes
+    registers: Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """The same bytes; `registers` only if stamps moved."""
 
-    registers: bytes | None
+    registers: Stored | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +69,26 @@ def settle(current: Known | None, incoming: Incoming, policy: Policy) -> Settled
     if policy.wait:
         return Held()
     said = incoming.said
-    new = b"" if said.whole else said.registers(incoming.origin)
+    new = NOTHING if said.whole else Stored(said.registers(incoming.origin))
     if current is None:
         return NewVersion(1, _op(said, "create"), said.patient, said.body, sha256(said.body).digest(), new)
     if said.whole:
-        return _compare(current, said, said.body, b"", said.patient)
-    registers, moved, differs = join(from_bytes(current.registers), from_bytes(new))
+        return _compare(current, said, said.body, NOTHING, said.patient)
+    registers, moved, differs = join(current.registers.cells, new.cells)
     if not moved:
         return Unchanged(None)
-    stored = to_bytes(registers)
+    stored = Stored(cells=registers)
     if not differs:
         return Unchanged(stored)
     body = canonical(said.type, said.id, shown(registers))
     return _compare(current, said, body, stored, patient_of(registers))
 
 
-def _compare(current: Known, said: Said, body: bytes, registers: bytes, patient: str | None) -> Settled:
+def _compare(current: Known, said: Said, body: bytes, registers: Stored, patient: str | None) -> Settled:
     """Bytes equal to the current version's: no version, no leaf, no event."""
     digest = sha256(body).digest()
     if digest == current.digest:
-        return Unchanged(registers or None)
+        return Unchanged(None if registers is NOTHING else registers)
     return NewVersion(current.version + 1, _op(said, "update"), patient, body, digest, registers)
 
 
@@ -101,5 +101,5 @@ def after(current: Known | None, settled: Settled) -> Known | None:
     if isinstance(settled, NewVersion):
         return Known(settled.version, settled.digest, settled.registers)
     if isinstance(settled, Unchanged) and settled.registers is not None and current is not None:
-        return replace(current, registers=settled.registers)
+        return Known(current.version, current.digest, settled.registers)
     return current

@@ -56,7 +56,7 @@ def test_a_message_by_hand_from_bytes_to_a_receipt_that_verifies(tmp_path: Path)
                 settled.patient,
                 said.group,
                 settled.body,
-                settled.registers,
+                settled.registers.data,
                 entry.seq,
             )
         )

@@ -259,7 +259,7 @@ def test_a_resource_of_one_message_is_replaced_whole() -> None:
     store.take(at(10), header)
     store.take(at(10), replace(header, elements=(element("eventUri", "urn:b"),)))
     assert store.body("MessageHeader", "m1") == {"resourceType": "MessageHeader", "id": "m1", "eventUri": "urn:b"}
-    assert store.known["MessageHeader", "m1"].registers == b""
+    assert store.known["MessageHeader", "m1"].registers.data == b""
 
 
 @pytest.mark.parametrize(

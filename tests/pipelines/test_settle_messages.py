@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.fhir import decode_trusted
 from pipelines import journey
 from pipelines.mapper import Mapper
-from pipelines.registers import from_bytes, shown
+from pipelines.registers import shown
 from pipelines.said import Spoken
 from pipelines.settle import Incoming, Known, NewVersion, Policy, after
 from pipelines.stamp import Origin, effective
@@ -131,8 +131,8 @@ def test_no_oru_removes_or_replaces_what_an_adt_said(
     together = run(channels, turns)
     for key, known in alone.known.items():
         if key[0] in ("Patient", "Encounter"):
-            now = shown(from_bytes(together.known[key].registers))
-            for register, said in shown(from_bytes(known.registers)).items():
+            now = shown(together.known[key].registers.cells)
+            for register, said in shown(known.registers.cells).items():
                 if isinstance(said, list):
                     found = now[register]
                     assert isinstance(found, list)
