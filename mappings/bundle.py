@@ -10,7 +10,7 @@ __all__ = ["bundle", "resource"]
 
 def resource(change: Change) -> dict[str, JsonValue]:
     """The resource that a change alone makes."""
-    found = compose([element[:3] for element in change.elements])
+    found = compose(change.elements)
     found["resourceType"] = change.type
     found["id"] = change.id
     return found

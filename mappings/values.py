@@ -32,12 +32,16 @@ class Element(NamedTuple):  # a tuple: hundreds are made per message
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the message says about one resource. `patient`: id of its patient (the topic key), None without."""
+    """What the message says about one resource. `patient`: id of its patient (the topic key), None without.
+
+    `encoded`: canonical bytes of the resource that the elements make, if they are known already.
+    """
 
     type: str
     id: str
     patient: str | None
     elements: tuple[Element, ...]
+    encoded: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +148,15 @@ def _natural(slot: str) -> list[str | int]:
     return [int(part) if index % 2 else part for index, part in enumerate(_NUMBERS.split(slot))]
 
 
-def compose(registers: Iterable[tuple[str, str, JsonValue | None]]) -> dict[str, JsonValue]:
-    """Registers (path, slot, value) to a resource's elements, without resourceType and id; None values are left out.
+def compose(registers: Iterable[tuple[Any, ...]]) -> dict[str, JsonValue]:
+    """Registers (path, slot, value, ...) to the elements of a resource; None values are left out.
 
     Slots of one element follow each other in natural order; an outer register comes before one inside it.
     """
     resource: dict[str, JsonValue] = {}
     slots: dict[str, list[tuple[str, JsonValue]]] = {}
     inner: list[tuple[str, JsonValue]] = []
-    for path, slot, value in registers:
+    for path, slot, value, *_ in registers:
         if value is None:
             continue
         if slot:

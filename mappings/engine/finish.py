@@ -53,7 +53,7 @@ def _before(found: list[Resource], position: int) -> Resource | None:
 def _check_periods(run: Run, resource: Resource, rules: list[Rule]) -> None:
     """per-1: a period that ends before it begins keeps its beginning."""
     registers = resource.registers
-    for key in [key for key in registers if key[0].endswith(".end")]:
+    for key in [key for key in registers if key[0][-4:] == ".end"]:
         start = registers.get((f"{key[0][:-4]}.start", ""))
         if start is not None and registers[key] is not None and _before_in_time(registers[key], start):
             del registers[key]
@@ -215,21 +215,30 @@ def changes_of(resources: list[Resource]) -> tuple[Change, ...]:
     """The changes in Bundle order, each with its patient."""
     patients = [each for each in resources if each.kind == "Patient"]
     found = []
+    element = tuple.__new__
     for resource in resources:
+        copy = resource.copy
+        if copy is not None and not resource.ranks and resource.registers == copy.registers:
+            found.append(copy.made())
+            continue
         ranks = resource.ranks
-        elements = [
-            Element(path, slot, value, ranks.get((path, slot), 0) if ranks else 0)
-            for (path, slot), value in resource.registers.items()
-        ]
-        found.append(Change(resource.kind, resource.id, _patient(resource, patients), tuple(elements)))
+        elements = tuple(
+            [
+                element(Element, (path, slot, value, ranks.get((path, slot), 0) if ranks else 0))
+                for (path, slot), value in resource.registers.items()
+            ]
+        )
+        found.append(Change(resource.kind, resource.id, _patient(resource, patients), elements))
     return tuple(found)
 
 
 def _patient(resource: Resource, patients: list[Resource]) -> str | None:
+    """The nearest patient that stands."""
     if resource.kind == "Patient":
         return resource.id
     if resource.kind in _SHARED or not patients:
         return None
-    near = [each for each in resource.scope.nearest(_PATIENT) if not each.aside and each.kind == "Patient"]
-    chosen = _before(near, resource.position) or patients[0]
-    return chosen.id
+    if len(patients) == 1:
+        return patients[0].id
+    near = [each for each in resource.scope.nearest(_PATIENT) if each in patients]
+    return (_before(near, resource.position) or patients[0]).id

@@ -6,10 +6,14 @@ and only for types that hold no patient. The store is bounded and lives in the c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from adapters.fhir import encode
+from mappings.bundle import resource
 from mappings.engine.codec import Marks
 from mappings.engine.runtime import Resource, Run, Seat
+from mappings.values import Change, Element
 
 if TYPE_CHECKING:
     from mappings.engine.keys import Key
@@ -22,8 +26,29 @@ _TEXT = 512
 
 Trace = tuple[int, int, Marks]
 """Rule, bit of the first leaf, marks: relative to the text; the traces of a resource in one."""
-Copy = tuple[str, str, dict[Any, Any], tuple[Any, ...], Trace]
-"""Type, id, registers, registers that hold references, trace."""
+
+
+class Copy:
+    """A resource as its text makes it. `referring`: registers that hold references; `change`: what it comes to if
+    the message says nothing else of it, with its bytes, made when first asked for."""
+
+    __slots__ = ("change", "id", "kind", "referring", "registers", "trace")
+
+    def __init__(self, resource: Resource, holds: bool) -> None:
+        self.kind = resource.kind
+        self.id = resource.id
+        self.registers = resource.registers
+        self.referring = tuple(name for name, value in self.registers.items() if holds and _refers(value))
+        self.trace = _joined(resource.trace)
+        self.change: Change | None = None
+
+    def made(self) -> Change:
+        """The change, the same object in every message."""
+        if self.change is None:
+            elements = tuple(Element(path, slot, value) for (path, slot), value in self.registers.items())
+            bare = Change(self.kind, self.id, None, elements)
+            self.change = replace(bare, encoded=encode(resource(bare)))
+        return self.change
 
 
 def kept(child: Seat, plan: Plan, key: Key | None) -> Resource | None:
@@ -69,17 +94,7 @@ def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
     if alone.scoped or not alone.resources[0].wrote:
         return ()
     held = {id(holder) for _, _, holder in alone.references}
-    return tuple(
-        (
-            each.kind,
-            each.id,
-            each.registers,
-            tuple(name for name, value in each.registers.items() if id(each) in held and _refers(value)),
-            _joined(each.trace),
-        )
-        for each in alone.resources
-        if each.wrote
-    )
+    return tuple(Copy(each, id(each) in held) for each in alone.resources if each.wrote)
 
 
 def _joined(traces: list[Any]) -> Trace:
@@ -104,9 +119,9 @@ def _refers(value: Any) -> bool:
 
 def _fits(copies: tuple[Copy, ...], run: Run) -> bool:
     """Whether the message has said nothing else of these resources."""
-    for kind, id_, registers, _, _ in copies:
-        there = run.by_key.get((kind, id_))
-        if there is not None and there.registers != registers:
+    for copy in copies:
+        there = run.by_key.get((copy.kind, copy.id))
+        if there is not None and there.registers != copy.registers:
             return False
     return True
 
@@ -116,17 +131,18 @@ def _taken(copies: tuple[Copy, ...], child: Seat) -> list[tuple[Resource, Trace]
     position, field, repetition, shift = child.position, child.field, child.repetition, child.shift
     taken: list[tuple[Resource, Trace]] = []
     fresh: list[tuple[Resource, tuple[Any, ...]]] = []
-    for kind, id_, registers, referring, trace in copies:
-        found = run.by_key.get((kind, id_))
+    for copy in copies:
+        found = run.by_key.get((copy.kind, copy.id))
         if found is None:
-            found = run.resource(kind, id_, position, child.scope, "")
-            found.registers = dict(registers)
-            if referring:
-                fresh.append((found, referring))
-        rule, bit, marks = trace
+            found = run.resource(copy.kind, copy.id, position, child.scope, "")
+            found.registers = dict(copy.registers)
+            found.copy = copy
+            if copy.referring:
+                fresh.append((found, copy.referring))
+        rule, bit, marks = copy.trace
         found.trace.append((rule, position, field, repetition, shift + bit, marks))
         found.wrote = True
-        taken.append((found, trace))
+        taken.append((found, copy.trace))
     for holder, names in fresh:
         for name in names:
             holder.registers[name] = _own(holder.registers[name], holder, run)

@@ -38,6 +38,9 @@ def requirements(kind: str) -> Requirements:
     return Requirements(tuple(rows))
 
 
+_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {}  # type -> register path -> what its objects need
+
+
 @functools.cache
 def _item(kind: str, path: str) -> tuple[str, ...]:
     """What each object at a register's path needs."""
@@ -62,9 +65,14 @@ def lacking(resource: Resource) -> str:
 def incomplete(resource: Resource) -> list[tuple[str, str, Any]]:
     """(path, slot, object) of list objects that lack a required part."""
     found = []
+    needs = _NEEDS.get(resource.kind)
+    if needs is None:
+        needs = _NEEDS[resource.kind] = {}
     for (path, slot), value in resource.registers.items():
         if slot and value:
-            needed = _item(resource.kind, path)
+            needed = needs.get(path)
+            if needed is None:
+                needed = needs[path] = _item(resource.kind, path)
             if needed:
                 for item in value:
                     if not all(name in item or f"_{name}" in item for name in needed):

@@ -130,6 +130,7 @@ class Resource:
 
     __slots__ = (
         "aside",
+        "copy",
         "deferred",
         "id",
         "items",
@@ -158,6 +159,7 @@ class Resource:
         self.trace: list[Trace] = []
         self.deferred: list[tuple[Any, Seat]] = []
         self.undo: list[Any] | None = None
+        self.copy: Any = None  # what it was made from if it was kept (kept.Copy)
         self.wrote = False  # whether anything of the message stands in it, or in what it emits
         self.aside = ""  # why it is set aside; '' = it is not
 

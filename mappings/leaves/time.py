@@ -7,7 +7,7 @@ and the original text beside it. The server's zone is never used.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
 
@@ -138,16 +138,16 @@ def offset_of(source: str) -> str | None:
 
 def as_utc(stamp: str) -> str:
     """A FHIR instant or dateTime with offset as UTC with microseconds, so that texts compare as times."""
-    head, zone = stamp[:-6], stamp[-6:]
-    day, _, clock = head.partition("T")
-    seconds, _, fraction = clock.partition(".")
-    sign = -1 if zone[0] == "-" else 1
-    offset = timezone(sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6])))
-    try:
-        moment = datetime.fromisoformat(f"{day}T{seconds}").replace(tzinfo=offset).astimezone(UTC)
-    except OverflowError as error:
-        raise Invalid("is outside the years 1 to 9999") from error
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction[:6]:0<6}Z".rjust(27, "0")
+    zone = stamp[-6:]
+    _, _, fraction = stamp[19:-6].partition(".")
+    moment = datetime.fromisoformat(stamp[:19])
+    minutes = int(zone[1:3]) * 60 + int(zone[4:6])
+    if minutes:
+        try:
+            moment += timedelta(minutes=minutes if zone[0] == "-" else -minutes)
+        except OverflowError as error:
+            raise Invalid("is outside the years 1 to 9999") from error
+    return f"{moment.isoformat()}.{fraction[:6]:0<6}Z"
 
 
 LEAVES = {
