@@ -291,6 +291,9 @@ def _coded(inner: Converter, table: Table, kind: str) -> Converter:
         value, marks = inner(text, level, codec)
         if value is None:
             return None, marks
+        own = value if kind == "Coding" else (value.get("coding") or ({},))[0]
+        if source and own.get("system", source) != source:
+            return value, marks  # a code of another system only looks like one of the table's
         code = _first_leaf(text, level, codec)
         found = codings.get(code)
         if found is None and code:

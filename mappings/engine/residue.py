@@ -5,7 +5,7 @@ Every non-empty leaf is counted exactly once: mapped, kept, excused or residue, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.hl7v2 import Issue, path
@@ -52,45 +52,55 @@ def account(
 ) -> Account:
     """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: its own writes."""
     cells: dict[Spot, Cell] = {}
-    mapped_at: dict[Spot, int] = {}
+    written: list[dict[Any, int]] = [{} for _ in run.message.segments]  # by position: field, or (field, repetition)
     notes: list[tuple[Spot, int, str, str, Resource, int]] = []
     for resource in run.resources:
         if resource.trace:
-            _collect(resource, mapped_at, cells, notes)
-    for spot in engine:
-        mapped_at[spot] = mapped_at.get(spot, 0) | 1
+            _collect(resource, written, cells, notes)
+    for position, field, _ in engine:
+        written[position][field] = written[position].get(field, 0) | 1
     found = Account()
     reasons: dict[tuple[Spot, int], str] = {}
     if notes:
-        _tell(run, rules, mapped_at, cells, notes, found, reasons)
+        _tell(run, rules, written, cells, notes, found, reasons)
     excuses = _excuses(run, excused)
     mapped = kept = left_out = 0
     codec = run.codec
     repetition_mark, component_mark, subcomponent_mark = codec.repetition, codec.component, codec.subcomponent
+    twice = component_mark * 2
     for segment in run.message.segments:
         position = segment.position
-        fields = segment.fields
+        done_here = written[position]
         excuse = excuses.get(position)
-        for number in range(3 if segment.name == "MSH" else 1, len(fields)):
-            text = fields[number]
-            if not text:
+        number = -1
+        for text in segment.fields:
+            number += 1
+            if not text or number == 0 or (number < 3 and segment.name == "MSH"):
                 continue
-            for repetition, part in enumerate(text.split(repetition_mark)) if repetition_mark in text else ((0, text),):
+            if repetition_mark in text:
+                parts: Iterable[tuple[int, str]] = enumerate(text.split(repetition_mark))
+            else:
+                parts = ((0, text),)
+            for repetition, part in parts:
                 if not part:
                     continue
-                if component_mark in part or subcomponent_mark in part:
+                if subcomponent_mark in part:
                     full = full_mask(part, 0, codec)
+                elif component_mark in part:
+                    if twice in part or part[0] == component_mark or part[-1] == component_mark:
+                        full = full_mask(part, 0, codec)
+                    else:
+                        full = (2 << part.count(component_mark)) - 1
                 else:
                     full = 1
-                spot = (position, number, repetition)
-                done = mapped_at.get(spot, 0)
+                done = done_here.get((number, repetition) if repetition else number, 0)
                 if done:
                     done &= full
                     mapped += done.bit_count()
                     if done == full:
                         continue
                 rest = full & ~done
-                cell = cells.get(spot)
+                cell = cells.get((position, number, repetition))
                 if cell is None:
                     cell = _NO_CELL
                 elif keeps := rest & cell[0]:
@@ -110,17 +120,18 @@ def account(
 _NO_CELL: Cell = [0, 0, 0, 0]
 
 
-def _collect(resource: Resource, mapped_at: dict[Spot, int], cells: dict[Spot, Cell], notes: list[Any]) -> None:
+def _collect(resource: Resource, written: list[dict[Any, int]], cells: dict[Spot, Cell], notes: list[Any]) -> None:
     """Add up a resource's writes. Most say only `mapped`; the rest goes to cells."""
     stands = not resource.aside
     for rule, position, field, repetition, shift, marks in resource.trace:
         mapped, kept, excused, invalid, said = marks
-        spot = (position, field, repetition)
         if mapped and stands:
-            known = mapped_at.get(spot)
-            mapped_at[spot] = mapped << shift if known is None else known | mapped << shift
+            here = written[position]
+            name = (field, repetition) if repetition else field
+            here[name] = here.get(name, 0) | mapped << shift
             if not (kept or excused or invalid or said):
                 continue
+        spot = (position, field, repetition)
         if said:
             notes.extend([(spot, shift + bit, kind, text, resource, rule) for kind, bit, text in said])
         cell = cells.get(spot)
@@ -137,7 +148,7 @@ def _collect(resource: Resource, mapped_at: dict[Spot, int], cells: dict[Spot, C
 def _tell(
     run: Run,
     rules: list[Rule],
-    mapped_at: dict[Spot, int],
+    written: list[dict[Any, int]],
     cells: dict[Spot, Cell],
     notes: list[Any],
     found: Account,
@@ -151,7 +162,9 @@ def _tell(
             continue
         if kind == "rule":
             continue
-        carried = (mapped_at.get(spot, 0) | cells[spot][0]) >> bit & 1
+        position, field, repetition = spot
+        done = written[position].get((field, repetition) if repetition else field, 0)
+        carried = (done | cells[spot][0]) >> bit & 1
         if carried and kind in ("invalid", "lost"):
             continue
         severity, code = _KINDS[kind]
@@ -166,6 +179,8 @@ def _tell(
 
 
 def source_path(segment: Segment, field: int, repetition: int, bit: int, run: Run) -> str:
+    if not bit:
+        return path(segment.name, segment.number, field, repetition + 1, 1, 1)
     parts = segment.fields[field].split(run.codec.repetition)
     component, subcomponent = _place(parts[repetition], bit, run)
     return path(segment.name, segment.number, field, repetition + 1, component, subcomponent)
@@ -185,17 +200,16 @@ def _place(text: str, bit: int, run: Run) -> tuple[int, int]:
     return 1, 1
 
 
-def _excuses(run: Run, excused: Mapping[str, Any]) -> dict[int, dict[int, list[tuple[int, int, str]]]]:
-    """Position of a segment -> field -> what is left out on purpose; field 0 = the whole segment."""
-    found: dict[int, dict[int, list[tuple[int, int, str]]]] = {}
+def _excuses(run: Run, excused: Mapping[str, Any]) -> dict[int, list[Mapping[int, Any]]]:
+    """Position of a segment -> what is left out on purpose, by field; field 0 = the whole segment."""
+    found: dict[int, list[Mapping[int, Any]]] = {}
     for fields, segment in run.excuses:
-        mine = found.setdefault(segment.position, {})
-        for field, rows in fields.items():
-            mine.setdefault(field, []).extend(rows)
+        found.setdefault(segment.position, []).append(fields)
     if excused:
         for segment in run.message.segments:
-            for field, rows in excused.get(segment.name, {}).items():
-                found.setdefault(segment.position, {}).setdefault(field, []).extend(rows)
+            whole = excused.get(segment.name)
+            if whole:
+                found.setdefault(segment.position, []).append(whole)
     return found
 
 
@@ -215,8 +229,8 @@ def _left_out(
     left = 0
     spot = (segment.position, field, repetition)
     if excuse is not None:
-        for rows in (excuse.get(field), excuse.get(0)):
-            for component, subcomponent, where in rows or ():
+        for fields in excuse:
+            for component, subcomponent, where in (*fields.get(field, ()), *fields.get(0, ())):
                 mask = rest & ~left & _mask(text, component, subcomponent, run)
                 left |= mask
                 while mask:
@@ -235,7 +249,7 @@ def _left_out(
 def _mask(text: str, component: int, subcomponent: int, run: Run) -> int:
     """The bits of a component or subcomponent, all without."""
     if not component:
-        return full_mask(text, 0, run.codec)
+        return -1
     codec = run.codec
     at = 0
     for index, part in enumerate(text.split(codec.component), 1):

@@ -52,13 +52,23 @@ def _appending(key: Register, found: tuple[Literal, ...]) -> Sink:
         if found:
             value = merged(value, found)
         there = resource.registers.get(key)
-        if there is None:
-            _put(resource, key, [value])
-        elif value not in there:
-            _put(resource, key, [*there, value])  # a list of one's own: the one there may be shared
+        if there is not None and value in there:
+            return True
+        # a list of one's own: the one there may be shared
+        _put(resource, key, [value] if there is None else [*there, value])
+        place = (*key, seat, repetition)
+        if resource.undo is not None:
+            resource.undo.append((resource.items, place, resource.items.get(place, MISSING)))
+        resource.items[place] = value
         return True
 
     return append
+
+
+def _first_of(resource: Resource, path: str, slot: str, seat: int) -> Any:
+    """The first object that this segment made in a register; another segment's is never joined."""
+    own = [place[3] for place in resource.items if place[:3] == (path, slot, seat)]
+    return resource.items[path, slot, seat, min(own)] if own else None
 
 
 def _item(target: Target, slot: str, shared: bool, found: tuple[Literal, ...]) -> Sink:
@@ -73,10 +83,11 @@ def _item(target: Target, slot: str, shared: bool, found: tuple[Literal, ...]) -
             there = resource.registers.get(key)
             if undo is not None:
                 undo.append((resource.items, place, MISSING))
-            if shared and there:
-                # `address.district` with `slot: PID-11` goes into the address that PID-11 made
-                made = clone(there[0])
-                _put(resource, key, [made, *there[1:]])
+            first = _first_of(resource, path, slot, seat) if shared and there else None
+            if first is not None:
+                # `address.district` with `slot: PID-11` goes into the address that PID-11 of this segment made
+                made = clone(first)
+                _put(resource, key, [made if each is first else each for each in there or ()])
             else:
                 made = {}
                 _put(resource, key, [made] if there is None else [*there, made])
