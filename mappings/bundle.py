@@ -25,7 +25,7 @@ def bundle(mapped: Mapped, base: str) -> bytes:
     entries = []
     for change in mapped.changes:
         place = f"{change.type}/{change.id}".encode()
-        body = encode_trusted(resource(change))
+        body = change.encoded if change.encoded is not None else encode_trusted(resource(change))
         request = b'","request":{"method":"PUT","url":"' + place + b'"},"resource":'
         entries.append(b'{"fullUrl":' + prefix + place + request + body + b"}")
     parts = [b'"entry":[' + b",".join(entries) + b"]"]

@@ -15,11 +15,12 @@ PUBLISHED_NAMESPACE = UUID("6f0c3e5a-8a5e-5d0b-9f51-0d6f2e0a7b11")
 """The namespace of `convert` without settings: published, hence no protection against a dictionary of numbers."""
 
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
 def resource_id(namespace: bytes, resource_type: str, parts: Iterable[str]) -> str:
     """The id of a resource of this type with this key; `namespace` = 16 bytes."""
     name = resource_type + "".join([f"|{len(part)}:{part}" for part in parts])
     # SHA-1 because UUIDv5 says so; secrecy rests on the namespace
-    digest = sha1(namespace + name.encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62) | 0x5 << 76 | 0x2 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapters.fhir import encode
+from adapters.fhir import encode_trusted
 from mappings.bundle import resource
 from mappings.engine.codec import Marks
 from mappings.engine.runtime import Resource, Run, Seat
@@ -47,7 +47,7 @@ class Copy:
         if self.change is None:
             elements = tuple(Element(path, slot, value) for (path, slot), value in self.registers.items())
             bare = Change(self.kind, self.id, None, elements)
-            self.change = replace(bare, encoded=encode(resource(bare)))
+            self.change = replace(bare, encoded=encode_trusted(resource(bare)))
         return self.change
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NULL
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
-from mappings.engine.fetching import Fetched, fetcher
+from mappings.engine.fetching import Fetched, fetcher, raw_text
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.yamlfile import Dict, line_of
 from mappings.errors import MapError
@@ -173,8 +173,15 @@ class _Alternative:
 
     def _text(self, path: SourcePath) -> Callable[[Seat], str]:
         fetch = fetcher(path, self.own)
+        raw = raw_text(path, self.own).call
 
         def text(seat: Seat) -> str:
+            short = raw(seat)
+            codec = seat.codec
+            if not short or short.isalnum():
+                return short
+            if codec.subcomponent not in short and codec.component not in short and codec.repetition not in short:
+                return "" if short == NULL else codec.plain(short)
             for piece in fetch(seat):
                 if piece[3] != NULL:
                     return "\x1e".join(_plain_parts(piece, seat.codec)).rstrip("\x1e\x1f")
