@@ -33,10 +33,14 @@ def _statements() -> Mapping[str, tuple[str, str, str]]:
     return {_plain(row["code"]): (row["target"], row["system"], row["display"]) for row in rows}
 
 
+@functools.lru_cache(maxsize=4096)  # allergens repeat, and several rows of a map ask about the same one
+def _statement(text: str) -> tuple[str, str, str] | None:
+    return _statements().get(_plain(text))
+
+
 def _found(texts: Iterable[str]) -> tuple[str, str, str] | None:
-    statements = _statements()
     for text in texts:
-        if text and (found := statements.get(_plain(text))):
+        if text and (found := _statement(text)):
             return found
     return None
 
