@@ -7,6 +7,9 @@ a set apart and is '' elsewhere. Three kinds of cells:
 - a removal (HL7 null): the value is None, and the mark stays, so that an older value can't come back;
 - a mark on all slots of a path (slot '*'): everything older than it is hidden (removal of an element, snapshots).
 
+A word for an element hides what older messages said inside it or beside it: `code` hides an older `code.text`, and
+`birthDate` an older `_birthDate.extension`, which spoke of another date.
+
 What a message says of a resource is registers, too, and settling is their join: of two cells for one register the
 greater stamp stands, nothing is ever forgotten, and what shows is computed from all cells. A join of maxima doesn't
 depend on order or repetition, and so neither does the state.
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -61,6 +65,8 @@ def join(known: Registers, new: Registers) -> tuple[Registers, bool, bool]:
             after[key] = winner
             moved = True
             differs = differs or winner.value != before.value or _reaches_further(key, winner, before, after)
+    if moved and not differs:
+        differs = any(after[key] != known[key] for key in outer_keys(after) if key in known)
     return after, moved, differs
 
 
@@ -98,6 +104,8 @@ def shown(registers: Registers) -> dict[tuple[str, str], JsonValue]:
         mark = registers.get((path, ALL_SLOTS, ""))
         if mark is not None and _hides(mark.stamp, cell.stamp):
             continue
+        if ("." in path or "_" in path) and _outdone(registers, path, slot, cell.stamp):
+            continue
         if cell.born is None:
             found[path, slot] = _decode_value(cell.value)
             continue
@@ -107,6 +115,43 @@ def shown(registers: Registers) -> dict[tuple[str, str], JsonValue]:
     for key, members in sets.items():
         found[key] = [_decode_value(value) for _, _, value in sorted(members)]
     return found
+
+
+def _outdone(registers: Registers, path: str, slot: str, stamp: Stamp) -> bool:
+    """Whether something newer was said of the element that this one is a part or companion of."""
+    for outer in _outer(path):
+        for key in ((outer, "", ""), (outer, slot, ""), (outer, ALL_SLOTS, "")):
+            cell = registers.get(key)
+            if cell is not None and _hides(cell.stamp, stamp):
+                return True
+    return False
+
+
+def outer_keys(registers: Registers) -> set[Key]:
+    """Registers whose newer word hides older ones elsewhere."""
+    found = set()
+    for path, slot, _ in registers:
+        if "." in path or "_" in path:
+            for outer in _outer(path):
+                found |= {(outer, "", ""), (outer, slot, ""), (outer, ALL_SLOTS, "")}
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _outer(path: str) -> tuple[str, ...]:
+    """Elements that a path is a part or companion of: `code.text` of `code`, `_birthDate.extension` of `birthDate`,
+    `_valueDateTime` of `value[x]`."""
+    parts = path.split(".")
+    found = []
+    for place, name in enumerate(parts):
+        before = parts[:place]
+        if name.startswith("_"):
+            bare = name[1:]
+            stems = [bare, *(f"{bare[:at]}[x]" for at, letter in enumerate(bare) if at and letter.isupper())]
+            found += [".".join([*before, stem]) for stem in stems]
+        elif place < len(parts) - 1:
+            found.append(".".join([*before, name]))
+    return tuple(found)
 
 
 def _hides(mark: Stamp, stamp: Stamp) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import JsonValue, encode
+from adapters.fhir import JsonValue, encode_trusted
 from mappings import Change, Element, Mapped, compose
 from pipelines.outcomes import message_detail
 from pipelines.ownership import Ownership, Union
@@ -89,13 +89,16 @@ def say(change: Change, family: str, table: Ownership, moved: Mapping[str, str],
     """What a message of this family says of one resource."""
     group = table.group(change.type, moved)
     whole = change.type in table.whole
+    body = change.encoded
     if whole:
-        body = canonical(change.type, change.id, {(each.path, each.slot): each.value for each in change.elements})
+        values = {(each.path, each.slot): each.value for each in change.elements}
+        body = body or canonical(change.type, change.id, values)
         return Said(change.type, change.id, change.patient, group, whole, merged, (), b"", body)
-    registers = _registers(change, family, table)
+    registers, exact = _registers(change, family, table)
     stamps, rows = to_parts(registers)
     ranks = tuple((stamp.owner, stamp.rank) for stamp in stamps)
-    body = canonical(change.type, change.id, shown(registers))
+    if body is None or not exact:
+        body = canonical(change.type, change.id, shown(registers))
     return Said(change.type, change.id, change.patient, group, whole, merged, ranks, rows, body)
 
 
@@ -104,7 +107,7 @@ def canonical(type_: str, id_: str, values: Mapping[tuple[str, str], JsonValue])
     resource = compose((path, slot, value) for (path, slot), value in values.items())
     resource["resourceType"] = type_
     resource["id"] = id_
-    return encode(resource)
+    return encode_trusted(resource)
 
 
 def patients_of(mapped: Mapped) -> tuple[str, ...]:
@@ -141,6 +144,7 @@ def _add(found: dict[tuple[str, str], Change], change: Change) -> None:
     before = found.get((change.type, change.id))
     if before is not None:
         change = replace(change, patient=before.patient or change.patient, elements=before.elements + change.elements)
+        change = replace(change, encoded=None)
     found[change.type, change.id] = change
 
 
@@ -160,9 +164,11 @@ def _stamp(owner: int, rank: int) -> Stamp:
     return Stamp(owner, rank, 0, "", 0)
 
 
-def _registers(change: Change, family: str, table: Ownership) -> Registers:
+def _registers(change: Change, family: str, table: Ownership) -> tuple[Registers, bool]:
+    """The registers, and whether they show exactly what the elements say: no two words fell together."""
     type_ = change.type
     found: Registers = {}
+    exact = True
     spoken: dict[str, int] = {}
     for element in change.elements:
         path, slot, value = element.path, element.slot, element.value
@@ -171,26 +177,27 @@ def _registers(change: Change, family: str, table: Ownership) -> Registers:
         stamp = _stamp(table.owner(family, type_, path), rank)
         spoken[path] = min(rank, spoken.get(path, rank))
         if value is None:
-            _put(found, (path, slot or ALL_SLOTS, ""), Cell(NULL, stamp))
+            exact &= _put(found, (path, slot or ALL_SLOTS, ""), Cell(NULL, stamp))
         elif (union := table.union(type_, path)) is None or not isinstance(value, list):
-            _put(found, (path, slot, ""), Cell(encode_value(value), stamp))
+            exact &= _put(found, (path, slot, ""), Cell(encode_value(value), stamp))
         else:
             for key, cell in _members(element, stamp, union):
-                _put(found, key, cell)
+                exact &= _put(found, key, cell)
     for snapshot in table.snapshots.get(type_, ()):
         said = [rank for path, rank in spoken.items() if path in snapshot]
         for path in snapshot if said else ():
             _put(found, (path, ALL_SLOTS, ""), Cell(NULL, _stamp(table.owner(family, type_, path), min(said))))
     if change.patient is not None:
         found[PATIENT, "", ""] = Cell(encode_value(change.patient), _stamp(table.owner(family, type_, PATIENT), 0))
-    return found
+    return found, exact
 
 
-def _put(found: Registers, key: Key, cell: Cell) -> None:
-    """Of two words of one message for one register the stronger stands, of equals the first."""
+def _put(found: Registers, key: Key, cell: Cell) -> bool:
+    """Of two words of one message for one register the stronger stands, of equals the first. True: the only one."""
     before = found.get(key)
     if before is None or cell.stamp > before.stamp:
         found[key] = cell
+    return before is None
 
 
 def _members(element: Element, stamp: Stamp, union: Union) -> Iterator[tuple[Key, Cell]]:

@@ -155,6 +155,44 @@ def test_removing_an_element_removes_all_its_slots() -> None:
     assert store.body("Observation", "o1")["note"] == [{"text": "b"}]
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "value"),
+    [
+        ("_status.extension", "status", "final"),
+        ("_valueDateTime", "value[x]", {"valueDateTime": "2026-03-01"}),
+        ("_effectiveDateTime.extension", "effective[x]", {"effectiveDateTime": "2026-03-01"}),
+        ("code.text", "code", {"coding": [{"code": "x"}]}),
+        ("specimen.extension", "specimen", None),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_newer_word_hides_older_ones_inside_and_beside_it(inner: str, outer: str, value: Any, first: bool) -> None:
+    aside = [{"url": "u"}] if "extension" in inner else "text" if inner == "code.text" else {"id": "x"}
+    slot = "OBX-11" if "extension" in inner else ""
+    old = Change("Observation", "o1", "p1", (element(outer, value), element(inner, aside, slot)))
+    new = Change("Observation", "o1", "p1", (element(outer, value),))
+    store, together = Store(), Store()
+    for place, change in [(at(10, "ORU"), old), (at(20, "ORU"), new)][:: 1 if first else -1]:
+        store.take(place, change)
+    together.take(at(20, "ORU"), new)
+    assert store.bodies == together.bodies
+    store.take(at(30, "ORU"), old)
+    together.take(at(30, "ORU"), old)
+    assert store.bodies == together.bodies
+    assert inner.split(".")[0] in store.body("Observation", "o1") or value is None
+
+
+def test_what_a_message_says_beside_an_element_stays_with_it() -> None:
+    store = Store()
+    words = (element("birthDate", "1970"), element("_birthDate.extension", [{"url": "u"}], "PID-7"))
+    store.take(at(10), patient(*words))
+    store.take(at(20), patient(element("gender", "male")))
+    assert store.body()["_birthDate"] == {"extension": [{"url": "u"}]}
+    store.take(at(30, "ORU", "lab"), patient(element("birthDate", "1971")))  # a filler hides nothing of an owner
+    assert store.body()["_birthDate"] == {"extension": [{"url": "u"}]}
+    assert store.body()["birthDate"] == "1970"
+
+
 def test_same_content_is_unchanged_but_its_time_counts() -> None:
     store = Store()
     store.take(at(10), patient(element("gender", "female")))

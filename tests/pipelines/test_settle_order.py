@@ -56,6 +56,7 @@ SLOTS = st.sampled_from(["PID-5", "PID-9", "PID-13"])
 
 PATIENT = st.one_of(
     st.builds(Element, st.just("gender"), st.just(""), value("male", "female"), RANKS),
+    st.builds(Element, st.just("_gender.extension"), st.just("PID-8"), listed("url"), RANKS),
     st.builds(Element, st.just("active"), st.just(""), value(True, False), RANKS),
     st.builds(Element, st.just("name"), SLOTS, listed("family"), RANKS),
     st.builds(Element, st.just("identifier"), st.sampled_from(["PID-2", "PID-3"]), IDENTIFIERS, st.just(0)),
