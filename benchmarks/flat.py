@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ class _Stages:
         self._journal = journal
         self._writer = writer
         self._channel = next(iter(settings.channels))
-        self._records: Callable[[], int] = folder.state_reader().size
+        self._state = folder.state_reader()
         self._making = 0.0
         self._begun = time.perf_counter()
         self._messages = 0
@@ -147,7 +147,10 @@ class _Stages:
             each.result()
         self._writer.drain()
         wall = time.perf_counter() - self._begun
-        return Reading(self._messages, self._records(), cpu_seconds(os.getpid()) - self._making, wall)
+        failed = self._state.dead_letters()
+        if failed:
+            raise RuntimeError(f"a message was not settled: {failed[0].cause} {failed[0].place} {failed[0].text}")
+        return Reading(self._messages, self._state.size(), cpu_seconds(os.getpid()) - self._making, wall)
 
 
 def points(folder: Path, sizes: list[int]) -> Iterator[Point]:

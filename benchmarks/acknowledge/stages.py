@@ -69,6 +69,7 @@ def _burst(server: Server, watch: _Watch, connections: int, first: int, count: i
             time.sleep(_LOOK)
     watch.wait()
     seconds = time.perf_counter() - begun
+    watch.check()
     return _Burst(sending.result(), watch.records() - before, seconds, most, (server.cpu - cpu) / seconds)
 
 
@@ -109,6 +110,12 @@ class _Watch:
     def records(self) -> int:
         """Record versions sealed so far."""
         return self._state.size()
+
+    def check(self) -> None:
+        """Fail if a message did: a rate of failures would be no rate."""
+        failed = self._state.dead_letters()
+        if failed:
+            raise RuntimeError(f"a message was not settled: {failed[0].cause} {failed[0].place} {failed[0].text}")
 
     def backlog(self) -> int:
         """Messages kept but not yet settled."""
