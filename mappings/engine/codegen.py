@@ -184,6 +184,7 @@ class _Writer:
             lines += [
                 f" elif free and {key} not in registers:",
                 f"  registers[{key}] = {value}",
+                *self.own(plain),
                 f"  trace(({plain.rule}, at.position, {op.index}, 0, 0, m))",
                 "  resource.wrote = True",
                 "  r = 1",
@@ -197,6 +198,13 @@ class _Writer:
             "  r = 0",
         ]
         return [indent + line for line in lines]
+
+    def own(self, plain: Plain) -> list[str]:
+        """The line that says which segment made an object of a list: later rows of it may join that one only."""
+        if plain.shape != "list":
+            return []
+        path, slot = plain.register
+        return [f"  resource.items[({path!r}, {slot!r}, at.number, 0)] = v"]
 
     def copy(self, op: Call, plain: Text) -> list[str]:
         """The lines of a text that goes into a data type as it is."""

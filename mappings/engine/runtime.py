@@ -17,13 +17,11 @@ from mappings.engine.fetching import Fetch, fetcher
 from mappings.engine.sources import parse
 from mappings.values import MapSettings
 
-__all__ = ["MISSING", "Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
+__all__ = ["Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
 
 Register: TypeAlias = tuple[str, str]
 Trace: TypeAlias = tuple[int, int, int, int, int, Marks]
 """(rule, segment position, field, 0-based repetition, bit of the first leaf, marks): the lineage of one write."""
-
-MISSING: Any = object()
 
 
 class Scope:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from mappings.engine.runtime import MISSING, Register, Resource
-from mappings.engine.targets import Literal, Target, apply, clone, extension, fill, joined, merged
+from mappings.engine.runtime import Register, Resource
+from mappings.engine.targets import MISSING, Literal, Target, apply, clone, extension, fill, joined, merged
 
 __all__ = ["Sink", "beside_sink", "extension_sink", "sink"]
 

@@ -16,6 +16,7 @@ from mappings.engine.yamlfile import line_of
 from mappings.errors import MapError
 
 __all__ = [
+    "MISSING",
     "Literal",
     "Step",
     "Target",
@@ -36,7 +37,7 @@ Literal: TypeAlias = tuple[tuple[Step, ...], Any]
 
 _INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 _OWN_WHOLE = frozenset({"CodeableConcept", "Coding", "Reference"})
-_MISSING: Any = object()
+MISSING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ def fill(
         if inner is None:
             inner = {}
             if undo is not None:
-                undo.append((place, name, _MISSING))
+                undo.append((place, name, MISSING))
             place[name] = [inner] if repeats else inner
         elif repeats:
             inner = inner[0]
@@ -228,7 +229,7 @@ def fill(
     if repeats:
         if there is None:
             if undo is not None:
-                undo.append((place, name, _MISSING))
+                undo.append((place, name, MISSING))
             place[name] = [value]
         elif value not in there:
             if undo is not None:
@@ -237,7 +238,7 @@ def fill(
         return True
     if there is None:
         if undo is not None:
-            undo.append((place, name, _MISSING))
+            undo.append((place, name, MISSING))
         place[name] = value
         return True
     if there == value:
@@ -254,7 +255,7 @@ def fill(
 def take_back(undo: list[Any]) -> None:
     """Undo what was put, last first."""
     for place, name, old in reversed(undo):
-        if old is _MISSING:
+        if old is MISSING:
             del place[name]
         else:
             place[name] = old
