@@ -166,7 +166,7 @@ def obs_3(value: Members, path: Path, run: Run) -> None:
 
 
 def org_1(value: Members, path: Path, run: Run) -> None:
-    if not {"identifier", "name"} & value.keys():
+    if not {"identifier", "name", "_name"} & value.keys():
         _fail(run, path, "org-1: an organization has an identifier or a name")
 
 
