@@ -6,6 +6,7 @@ its parts. The peer is spared decoding; all three get the same messages, each me
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from statistics import median
 
@@ -50,6 +51,8 @@ def _kind(kind: str, title: str, rounds: int, count: int) -> list[Row]:
     contestants = {"ours": ours, _PEER: peer, "split-only floor": floor}
     for work in contestants.values():  # load what is loaded lazily; other messages than the measured ones
         work(generate(kind, 50, seed=0))
+    gc.collect()
+    gc.freeze()  # as the mapper processes do; and the peer is spared the collector's walks over our maps
     # every round has messages of its own: a cache may help within real traffic, never by seeing a message again
     batches = [generate(kind, count, seed=1 + number) for number in range(rounds)]
     laps = compare(contestants, batches)
