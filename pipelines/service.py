@@ -19,7 +19,6 @@ from pipelines.logs import Log
 from pipelines.mapper import Mapper, config_of, failure
 from pipelines.metrics import write_snapshot
 from pipelines.pool import Inline, Mappers, Pool
-from pipelines.segments import SegmentReader
 from pipelines.settings import Settings
 from pipelines.writer import Writer
 from pipelines.writermetrics import WriterMetrics
@@ -95,17 +94,16 @@ def _run(path: Path, settings: Settings, count: int, control: Listener, log: Log
             metrics=metrics,
         )
         log.info("writer.started", pid=os.getpid(), count=count, entry=writer.cursor)
-        _settle(folder, settings, writer, journal, control)
+        _settle(folder, settings, writer, control)
     log.info("writer.ended", entry=writer.cursor)
 
 
-def _settle(folder: DataFolder, settings: Settings, writer: Writer, journal: SegmentReader, control: Listener) -> None:
+def _settle(folder: DataFolder, settings: Settings, writer: Writer, control: Listener) -> None:
     snapshot = retention = float("-inf")
     while not control.orphaned:  # the service was killed: leave no writer behind
         now = time.monotonic()
         if now - snapshot >= _SNAPSHOT:
             snapshot = now
-            observe(writer, journal)
             write_snapshot(folder.path, writer.metrics.registry.text())
         if now - retention >= _RETENTION and settings.retention_days():
             retention = now
@@ -118,13 +116,4 @@ def _settle(folder: DataFolder, settings: Settings, writer: Writer, journal: Seg
             break
         control.wait(_IDLE)
         writer.look()
-    observe(writer, journal)
     write_snapshot(folder.path, writer.metrics.registry.text())
-
-
-def observe(writer: Writer, journal: SegmentReader) -> None:
-    """Bring the gauges up to date."""
-    backlog = max(0, journal.last() - writer.cursor)
-    oldest = journal.get(writer.cursor + 1) if backlog else None
-    writer.metrics.backlog.set(backlog)
-    writer.metrics.oldest.set(0 if oldest is None else max(0.0, time.time() - oldest.received_at / 1e6))

@@ -19,8 +19,6 @@ class WriterMetrics:
         self._commits = declare("commits_total", "Transactions of the writer.")
         self._seconds = declare("commit_seconds_total", "Time spent in these transactions.")
         self._mappers = declare("mapper_restarts_total", "Mapper processes started again, by reason.")
-        self.backlog = self.registry.gauge("backlog", "Messages kept but not yet settled.")
-        self.oldest = self.registry.gauge("oldest_unprocessed_seconds", "Age of the oldest unsettled message.")
         for counter in (self._unchanged, self._commits, self._seconds):
             counter.add(0)
 

@@ -21,6 +21,7 @@ from pipelines.journal import SqliteJournal
 from pipelines.logs import Log
 from pipelines.metrics import Registry, read_snapshots
 from pipelines.settings import Settings
+from pipelines.statusmetrics import StatusMetrics
 
 __all__ = ["Addresses", "serve"]
 
@@ -105,8 +106,11 @@ def _probes(
         body = json.dumps({"ready": not causes, "causes": causes})
         return (503 if causes else 200), "application/json", body
 
+    totals = StatusMetrics(registry)
+
     def metrics() -> tuple[int, str, str]:
         intake.observe()
+        totals.observe(folder)
         return 200, TEXT, registry.text() + read_snapshots(folder.path)
 
     return {"/livez": live, "/readyz": ready, "/metrics": metrics}

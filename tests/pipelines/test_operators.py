@@ -16,7 +16,9 @@ from pipelines.deadletters import letters, replay
 from pipelines.envelope import Envelope
 from pipelines.errors import NoSuchEntry
 from pipelines.messages import find, show, status
+from pipelines.metrics import Registry, samples
 from pipelines.settings import Settings
+from pipelines.statusmetrics import StatusMetrics
 from pipelines.writer import settle_all
 from tests.pipelines.v2 import adt, oru, pid, visit
 
@@ -73,6 +75,24 @@ def test_lag_counts_what_a_group_has_not_read(folder: DataFolder) -> None:
     with closing(folder.topics()) as topics:
         topics.commit("g", "fhir.default.patient.v1", topics.topics()[0].next)
     assert status(folder)["lag"]["fhir.default.patient.v1"] == {"g": 0}
+
+
+def test_status_as_metrics(folder: DataFolder) -> None:
+    registry = Registry()
+    metrics = StatusMetrics(registry)
+    keep(folder, adt("A01", DAY.format(1), pid(), visit()), received_at=1)
+    metrics.observe(folder)
+    before = samples(registry.text())
+    assert before["tabellion_backlog"] == 1
+    assert before["tabellion_oldest_unprocessed_seconds"] > 1e9
+    settle(folder)
+    with closing(folder.topics()) as topics:
+        topics.commit("g", "fhir.default.patient.v1", 0)
+    metrics.observe(folder)
+    after = samples(registry.text())
+    assert after["tabellion_backlog"] == after["tabellion_oldest_unprocessed_seconds"] == 0
+    assert after["tabellion_records"] == after["tabellion_released"] > 3
+    assert after['tabellion_topic_lag{group="g",topic="fhir.default.patient.v1"}'] > 0
 
 
 def test_find_by_control_id_patient_and_time(folder: DataFolder) -> None:
