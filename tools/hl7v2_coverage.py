@@ -23,8 +23,8 @@ def coverage(maps: Path) -> Iterator[str]:
     """The lines of the coverage part."""
     yield HEADING.rstrip()
     yield ""
-    yield "Made from the map files by `python -m tools.hl7v2_coverage`; a test compares. Fields that no row names become"
-    yield "residue, message by message; `tabellion convert --report` lists them."
+    yield "Made from the map files by `python -m tools.hl7v2_coverage`; a test compares. Fields that no row names"
+    yield "become residue, message by message; `tabellion convert --report` lists them."
     for path in sorted((maps / "messages").glob("[A-Z]*.yaml")):
         table = load(path)
         structures = table["message"] if isinstance(table["message"], list) else [table["message"]]
