@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from adapters.hl7v2 import Message, Segment
+from adapters.hl7v2 import Message, Segment, leaves, path
 from mappings import PUBLISHED_NAMESPACE, EffectiveMap, Mapped, MapSettings, load
 from tests.mappings.hl7v2.corpus import messages
 
@@ -35,6 +35,7 @@ BESIDE = (
     ("PV1", 20, ("IN1", "Coverage")),
     ("PD1", 7, ("OBX", "Observation")),
     ("PID", 21, ("NK1", "RelatedPerson")),
+    ("IN1", 16, ("NK1", "RelatedPerson")),
 )
 MAPPED = ("ADT", "ORU")
 
@@ -65,7 +66,8 @@ def filled(segment: Segment, field: int) -> bool:
 def owed(message: Message) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
     """(segment, resource) -> how many there must be, and how many more there may be.
 
-    There may be: the Observation of an OBX without OBX-5; what PV1-20, PD1-7 and PID-21 make of the same type.
+    There may be: the Observation of an OBX without OBX-5; what PV1-20, PD1-7, PID-21 and IN1-16 make of
+    the same type.
     """
     must: Counter[tuple[str, str]] = Counter()
     may: Counter[tuple[str, str]] = Counter()
@@ -93,11 +95,11 @@ def differences(found: Iterator[tuple[str, Message]]) -> Iterator[Difference]:
         for segment, kind in KINDS:
             due, got = must[segment, kind], types[kind]
             if not due <= got <= due + may[segment, kind]:
-                why = reason(message, mapped, kind)
+                why = reason(message, mapped, segment, kind)
                 yield Difference(name, segment, kind, str(due), str(got), why)
 
 
-def reason(message: Message, mapped: Mapped, kind: str) -> str:
+def reason(message: Message, mapped: Mapped, name: str, kind: str) -> str:
     """Which of the allowed reasons holds; '' if none does."""
     person = message.first("PID")
     if person is None or not any(filled(person, field) for field in range(2, len(person.fields))):
@@ -105,7 +107,20 @@ def reason(message: Message, mapped: Mapped, kind: str) -> str:
     texts = [issue.text for issue in mapped.issues if f"the {kind} is set aside" in issue.text]
     if any(text.endswith("element code is missing") for text in texts):
         return "no code"
-    return "set aside" if texts else ""
+    if texts:
+        return "set aside"
+    return "set aside" if _all_residue(message, mapped, name) else ""
+
+
+def _all_residue(message: Message, mapped: Mapped, name: str) -> bool:
+    """Whether a segment of this name has nothing that any rule could write."""
+    said = {path for path, _ in (*mapped.residue, *mapped.excused)}
+    carried = {segment.position: False for segment in message.segments if segment.name == name}
+    for position, *where in leaves(message):
+        segment = message.segments[position]
+        if segment.name == name and path(name, segment.number, *where) not in said:
+            carried[position] = True
+    return not all(carried.values())
 
 
 def read_differences() -> list[Difference]:

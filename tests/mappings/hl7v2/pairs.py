@@ -6,7 +6,7 @@ compare as instants. An element differs if the two sets differ.
 
 Three things make the two comparable: a PID that says nothing but PID-1 gets an identifier, for ReportStream makes an
 empty Patient of it and we make none; NK1 makes both RelatedPerson and Patient.contact here, as theirs does; what their
-pipeline says about itself (the organization CDC PRIME, run time, entities and policy of Provenance) is left out.
+pipeline says about itself (the organization CDC PRIME, Provenance) is left out.
 
     python -m tests.mappings.hl7v2.pairs DATA     # writes pair_differences.csv
 """
@@ -33,7 +33,7 @@ DIFFERENCES = Path(__file__).with_name("pair_differences.csv")
 TYPES = (
     "AllergyIntolerance", "Condition", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter",
     "Location", "MessageHeader", "Observation", "Organization", "Patient", "Practitioner", "PractitionerRole",
-    "Provenance", "RelatedPerson", "ServiceRequest", "Specimen",
+    "RelatedPerson", "ServiceRequest", "Specimen",
 )  # fmt: skip
 COLUMNS = ("pair", "element", "theirs", "ours", "right", "reason")
 Facts = dict[tuple[str, str], set[str]]
@@ -74,7 +74,7 @@ def facts_of(resources: list[dict[str, JsonValue]], compared: Sequence[str]) -> 
         kind = str(each["resourceType"])
         if kind in compared and "CDC PRIME - Atlanta" not in str(each.get("identifier")):
             for path, value in leaves(each, "", types):
-                if f"{kind}.{path.split('.')[0]}" not in _OWN and value != "PAIR":
+                if value != "PAIR":
                     found.setdefault((kind, path), set()).add(value)
     return found
 
@@ -104,7 +104,6 @@ def leaves(value: JsonValue, path: str, types: dict[str, str]) -> Iterator[tuple
 
 _EMPTY_PID = re.compile(rb"(?m)(?<=^PID\|1)\|*(?=[\r\n]|\Z)")
 _PERSON = b"||PAIR^^^PAIR"
-_OWN = {"Provenance.entity", "Provenance.policy", "Provenance.recorded", "Provenance.target"}
 
 
 def convert(message: bytes) -> list[dict[str, JsonValue]]:
