@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve."""
     from gateway.serving import Addresses, serve
     from gateway.settings import load_settings
+    from mappings import MappingError
     from pipelines.errors import PipelineError
     from pipelines.settings import address_faults
 
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         return serve(options.data, settings, addresses, ready)
-    except PipelineError as error:
+    except (PipelineError, MappingError) as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise InputError(f"can't serve: {os.strerror(error.errno) if error.errno else error}") from error

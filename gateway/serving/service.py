@@ -16,10 +16,12 @@ from gateway.addresses import parse_address
 from gateway.http import HttpPort
 from gateway.serving.children import Children
 from gateway.serving.intake import Intake
+from mappings import load
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.journal import SqliteJournal
 from pipelines.logs import Log
 from pipelines.metrics import Registry, read_snapshots
+from pipelines.service import check_tenant
 from pipelines.settings import Settings
 from pipelines.statusmetrics import StatusMetrics
 
@@ -40,9 +42,13 @@ class Addresses:
 def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
     """Run until SIGTERM or SIGINT, then drain; give the exit code. `ready` hears the bound addresses once.
 
-    Raises PipelineError (folder in use, not ours, newer) and OSError (address taken).
+    Raises PipelineError (folder in use, not ours, newer; a channel of another tenant), MappingError (faulty maps) and
+    OSError (address taken).
     """
     folder = open_folder(path, create=True)
+    check_tenant(settings, folder)
+    for overlays in {channel.overlays for channel in settings.channels.values()}:
+        load(overlays).check()  # here, where it is one plain error; the writer could only fail again and again
     with folder.lock():
         return uvloop.run(_serve(folder, settings, addresses, ready))
 

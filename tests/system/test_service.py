@@ -180,3 +180,19 @@ def test_a_killed_writer_is_started_again(tmp_path: Path) -> None:
 def test_command_line_is_the_installed_one() -> None:
     """What the tests start is what a user starts."""
     assert COMMAND[1:] == ["-m", "gateway.cli"]
+
+
+def test_a_wrong_configuration_ends_it_at_once(tmp_path: Path) -> None:
+    """A channel of another tenant, faulty overlays: exit 2 with the reason, not a service that never gets ready."""
+    overlay = tmp_path / "overlay" / "segments"
+    overlay.mkdir(parents=True)
+    (overlay / "PID-Patient.yaml").write_text("segment: PID -> Patient\nrows:\n- {to: nonsense, from: PID-5}\n")
+    for number, (text, said) in enumerate(
+        [('tenant = "other"', "tenant"), (f'overlays = ["{tmp_path / "overlay"}"]', "nonsense")]
+    ):
+        config = tmp_path / f"{number}.toml"
+        config.write_text(f"[channels.test]\n{text}\n")
+        words = ("serve", "--config", str(config), "--data", str(tmp_path / "data"), "--mllp", "127.0.0.1:0")
+        done = tabellion(*words, check=False, timeout=30)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
