@@ -41,10 +41,19 @@ def obr_speaks_of_specimen(at: Place) -> bool:
     return any(at.text(path) for path in ("OBR-9", "OBR-10", "OBR-14", "OBR-15", "OBR-39"))
 
 
-def known_allergen(at: Place) -> bool:
-    """AL1-3: names an allergen, and is no statement that there is none."""
-    paths = ("AL1-3.1", "AL1-3.2", "AL1-3.4", "AL1-3.5", "AL1-3.9")
-    return not says_no_allergy(at.text(path) for path in paths)
+def _allergen(at: Place) -> tuple[str, ...]:
+    return tuple(at.text(path) for path in ("AL1-3.1", "AL1-3.2", "AL1-3.4", "AL1-3.5", "AL1-3.9"))
+
+
+def names_allergen(at: Place) -> bool:
+    """AL1-3: names something to be allergic to."""
+    texts = _allergen(at)
+    return any(texts) and not says_no_allergy(texts)
+
+
+def states_no_allergy(at: Place) -> bool:
+    """AL1-3: says that there is no allergy."""
+    return says_no_allergy(_allergen(at))
 
 
 def county_fits_address(at: Place) -> bool:
@@ -92,7 +101,8 @@ PREDICATES: Mapping[str, Predicate] = {
     "county-fits-address": county_fits_address,
     "episode-named": episode_named,
     "insurer-named": insurer_named,
-    "known-allergen": known_allergen,
+    "names-allergen": names_allergen,
+    "says-no-allergy": states_no_allergy,
     "policy-holder-named": policy_holder_named,
     "obr-15-is-one-code": obr_15_is_one_code,
     "obr-15-is-source": obr_15_is_source,

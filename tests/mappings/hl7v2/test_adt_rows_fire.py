@@ -29,7 +29,7 @@ def _messages() -> Iterator[tuple[bytes, dict[str, str]]]:
     ]
     plain += [
         segment("PV1", f2="I", f3="W^1^A", f40="K", f20="V01^20240101", f37="H", f53="K", f54="E"),
-        "AL1|1|DA|NKDA",
+        "AL1|1|DA|NKDA|||20240101",
     ]
     plain += [
         segment("PID", f1="1", f3="P^^^H", f18="A1", f21="M1", f29="20240101", f30="N"),
