@@ -69,6 +69,9 @@ class EffectiveMap:
         if not plan.known:
             text = "there is no map for this message type: only its header and patient are converted"
             issues = (*issues, Issue("warning", "not-supported", "MSH[1]-9[1].1.1", None, text))
+        changes = changes_of([*resources, provenance])
+        merges = tuple(run.merges)
+        run.close()
         partial = balance.residue or not plan.known or any(issue.severity == "error" for issue in issues)
         return Mapped(
             family=message.code,
@@ -78,19 +81,21 @@ class EffectiveMap:
             control_id=run.codec.plain(message.control_id),
             sha256=message.sha256,
             map_hash=self.hash,
-            changes=changes_of([*resources, provenance]),
+            changes=changes,
             issues=issues,
             residue=tuple(balance.residue),
             excused=tuple(balance.excused),
             leaves=balance.leaves,
             status="partial" if partial else "ok",
-            merges=tuple(run.merges),
+            merges=merges,
         )
 
     def run(self, plan: MessagePlan, message: Message, settings: MapSettings, trace: bool = False) -> Run:
         """The rows of a plan on a message."""
         run = self._begin(message, settings, trace)
-        run.root, places = scopes_of(group(message), plan.wanted)
+        tree = group(message)
+        run.root, places = scopes_of(tree, plan.wanted)
+        tree.homes = []  # it names the tree itself
         begin(run)
         run_rows(plan, run, places)
         return run

@@ -79,8 +79,8 @@ def run_events(events: tuple[Event, ...], run: Run) -> None:
             _merge(event.merge, run)
             continue
         hit = False
-        for resource in run.resources:
-            if resource.kind != event.kind or (event.label and resource.label != event.label) or not resource.wrote:
+        for resource in run.root.labels.get(event.label, ()) if event.label else run.resources:
+            if resource.kind != event.kind or not resource.wrote:
                 continue
             seat = Seat(run, resource, run.message.segments[resource.position], resource.scope)
             hit = True
@@ -106,7 +106,7 @@ def _apply(event: Event, resource: Resource) -> None:
 def _merge(labels: tuple[str, str], run: Run) -> None:
     """A40: the retired patient is inactive, both are linked (R4 patient.html#merge)."""
     retired_label, surviving_label = labels
-    for retired in [each for each in run.resources if each.label == retired_label and each.wrote]:
+    for retired in [each for each in run.root.labels.get(retired_label, ()) if each.wrote]:
         surviving = None
         for each in retired.scope.nearest(surviving_label):
             if each.wrote and (surviving is None or each.position <= retired.position):

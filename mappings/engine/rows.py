@@ -192,6 +192,8 @@ class RowCompiler:
             if target.rest and target.repeats and row.slot is not None:
                 self.finals.append(_conditional(_filling(target, row.slot, ((target.rest, made),)), when))
                 return _nothing
+            if target.rest and target.repeats:
+                raise row.error("constants below a repeating element need the slot of the object that they go into")
         if weak:
             self.finals.append(_conditional(_defaulting(place, target, made), when))
             return _nothing

@@ -74,6 +74,13 @@ class Scope:
                 return found
         return []
 
+    def close(self) -> None:
+        """Let go of the groups around and of the resources."""
+        self.parent = None
+        self.labels.clear()
+        for scope in self.below:
+            scope.close()
+
     def name(self, label: str, resource: Resource) -> None:
         """Make a resource known here and in all groups around."""
         scope: Scope | None = self
@@ -92,35 +99,45 @@ class Scope:
         return []
 
 
-def scopes_of(tree: Tree, wanted: Mapping[str, object]) -> tuple[Scope, dict[str, list[tuple[Scope, Segment | None]]]]:
-    """The scopes of a message, and the places (scope, segment or None for the group) of each wanted path."""
-    places: dict[str, list[tuple[Scope, Segment | None]]] = {}
-    anywhere = {name[2:] for name in wanted if name.startswith("*.")}
+_NOWHERE = Scope("", None)
+"""The scope of a resource whose message is done with."""
 
-    def walk(group: Group, parent: Scope | None) -> Scope:
-        path = group.path
-        scope = Scope(path, parent)
-        segments = scope.segments
-        if path in wanted:
-            places.setdefault(path, []).append((scope, None))
-        start = f"{path}." if path else ""
-        for child in group.children:
-            if child.__class__ is Segment:
-                name = child.name
-                known = segments.get(name)
-                if known is None:
-                    segments[name] = [child]
-                else:
-                    known.append(child)
-                if start + name in wanted:
-                    places.setdefault(start + name, []).append((scope, child))
-                if name in anywhere:
-                    places.setdefault(f"*.{name}", []).append((scope, child))
+Places: TypeAlias = "dict[str, list[tuple[Scope, Segment | None]]]"
+"""The places (scope, and segment or None for the group itself) of each path that the rows name."""
+
+
+def scopes_of(tree: Tree, wanted: Mapping[str, object]) -> tuple[Scope, Places]:
+    """The scopes of a message. The groups give up their parents: nothing of a message waits for the collector."""
+    places: Places = {}
+    anywhere = frozenset(name[2:] for name in wanted if name.startswith("*."))
+    return _scope(tree, None, wanted, anywhere, places), places
+
+
+def _scope(
+    group: Group, parent: Scope | None, wanted: Mapping[str, object], anywhere: frozenset[str], places: Places
+) -> Scope:
+    path = group.path
+    group.parent = None
+    scope = Scope(path, parent)
+    segments = scope.segments
+    if path in wanted:
+        places.setdefault(path, []).append((scope, None))
+    start = f"{path}." if path else ""
+    for child in group.children:
+        if isinstance(child, Segment):
+            name = child.name
+            known = segments.get(name)
+            if known is None:
+                segments[name] = [child]
             else:
-                scope.below.append(walk(child, scope))  # type: ignore[arg-type]  # not a Segment: a Group
-        return scope
-
-    return walk(tree, None), places
+                known.append(child)
+            if start + name in wanted:
+                places.setdefault(start + name, []).append((scope, child))
+            if name in anywhere:
+                places.setdefault(f"*.{name}", []).append((scope, child))
+        else:
+            scope.below.append(_scope(child, scope, wanted, anywhere, places))
+    return scope
 
 
 class Resource:
@@ -225,6 +242,14 @@ class Run:
             found = self.by_key[kind, id_] = Resource(kind, id_, len(self.resources), position, scope, label)
             self.resources.append(found)
         return found
+
+    def close(self) -> None:
+        """Undo what refers back and forth, so that the message's objects go at once and not with the collector."""
+        for resource in self.resources:
+            resource.deferred = []
+            resource.scope = _NOWHERE
+        self.root.close()
+        self.emitted.clear()
 
     def reference(self, target: Resource, holder: Resource) -> dict[str, Any]:
         """A reference that is looked at again when it is known which resources stand."""
