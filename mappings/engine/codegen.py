@@ -74,6 +74,8 @@ class Call:
     index: int = -1
     when: Condition | None = None
     plain: Plain | Text | None = None
+    reads: frozenset[int] | None = None  # own fields of the segment; None if anything else matters
+    writes: frozenset[tuple[str, str]] | None = None  # registers; None if not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from mappings.engine.codec import NULL, Codec
@@ -34,10 +34,14 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The raw text at a path. `index`: in the list of the place's own fields or parts, -1 if it stands elsewhere."""
+    """The raw text at a path. `index`: in the list of the place's own fields or parts, -1 if it stands elsewhere.
+
+    `field`: the field of the place's own segment that it reads, -1 if it reads anything else.
+    """
 
     call: Callable[[Asked], str]
     index: int = -1
+    field: int = -1
 
     def text(self, names: Names) -> str:
         """As an expression."""
@@ -50,14 +54,15 @@ class Condition:
 
     call: Callable[[Asked], bool]
     text: Callable[[Names], str]
+    reads: frozenset[int] | None = None  # own fields; None if anything else matters, besides event and options
 
     def __call__(self, asked: Asked) -> bool:
         return self.call(asked)
 
 
-def asking(call: Callable[[Asked], bool]) -> Condition:
+def asking(call: Callable[[Asked], bool], reads: frozenset[int] | None = None) -> Condition:
     """A condition that is only a function."""
-    return Condition(call, lambda names: f"{names.constant(call)}(at)")
+    return Condition(call, lambda names: f"{names.constant(call)}(at)", reads)
 
 
 class Scene(Protocol):
@@ -89,7 +94,18 @@ def compile_when(raw: Any, scene: Scene, line: int) -> Condition | None:
     return Condition(
         lambda asked: all(part.call(asked) for part in found),
         lambda names: "(" + " and ".join(part.text(names) for part in found) + ")",
+        together([part.reads for part in found]),
     )
+
+
+def together(parts: list[frozenset[int] | None]) -> frozenset[int] | None:
+    """What all of them read."""
+    found: frozenset[int] = frozenset()
+    for part in parts:
+        if part is None:
+            return None
+        found |= part
+    return found
 
 
 def _one(name: str, value: Any, scene: Scene, line: int) -> Condition:
@@ -97,6 +113,10 @@ def _one(name: str, value: Any, scene: Scene, line: int) -> Condition:
     if special is not None:
         return special
     raw = scene.raw(name, line)
+    return replace(_of_text(raw, name, value, scene, line), reads=frozenset({raw.field}) if raw.field >= 0 else None)
+
+
+def _of_text(raw: Raw, name: str, value: Any, scene: Scene, line: int) -> Condition:
     if isinstance(value, str):
         return _state(raw, str(value)) if value in _STATES else _is(raw, (str(value),), True)
     if isinstance(value, dict) and len(value) == 1:

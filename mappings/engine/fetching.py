@@ -143,7 +143,8 @@ def raw_text(path: SourcePath, own: str | None) -> Raw:
                 fields = found[0].fields
             return fields[number] if number < len(fields) else ""
 
-        return Raw(field, number if name == own else -1)
+        mine = number if name == own else -1
+        return Raw(field, mine, mine)
     fetch = fetcher(path, own)
 
     def part(seat: Seat) -> str:
@@ -152,7 +153,7 @@ def raw_text(path: SourcePath, own: str | None) -> Raw:
         return ""
 
     if own is not None and own == path.owner and not path.repetition:
-        return Raw(_own_leaf(path))
+        return Raw(_own_leaf(path), -1, path.field)
     return Raw(part, path.component - 1 if own is None and not path.subcomponent else -1)
 
 

@@ -8,6 +8,7 @@ from adapters.hl7v2 import Issue
 from mappings.engine.events import Event, run_events
 from mappings.engine.requirements import incomplete, lacking
 from mappings.engine.runtime import Resource, Run, Trace
+from mappings.engine.templates import expand
 from mappings.leaves.base import Invalid
 from mappings.leaves.time import as_utc
 from mappings.values import Change, Element
@@ -67,6 +68,7 @@ def _check_periods(run: Run, resource: Resource, rules: list[Rule]) -> None:
 def _fall(rules: list[Rule], resource: Resource, register: tuple[str, str]) -> None:
     """What was written to a register counts as invalid."""
     mine = {at for at, rule in enumerate(rules) if rule.kind == resource.kind and rule.register == register}
+    expand(resource)
     for at, trace in enumerate(resource.trace):
         if trace[0] in mine:
             rule, position, field, repetition, shift, (mapped, kept, excused, invalid, _) = trace
@@ -142,6 +144,7 @@ def _unwrite(run: Run, rules: list[Rule], resource: Resource, path: str, slot: s
     places = [(number, repetition) for (p, s, number, repetition), each in resource.items.items() if each is item]
     mine = {at for at, rule in enumerate(rules) if rule.kind == resource.kind and rule.register == (path, slot)}
     repetitions = {repetition for _, repetition in places}
+    expand(resource)
     gone = Resource(resource.kind, resource.id, len(run.resources), resource.position, resource.scope, "")
     gone.aside = path
     kept: list[Trace] = []

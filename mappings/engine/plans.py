@@ -16,6 +16,7 @@ from mappings.engine.rows import RowCompiler, Step
 from mappings.engine.runtime import Seat
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.targets import resolve
+from mappings.engine.templates import Templates, split
 from mappings.errors import MapError
 from mappings.predicates import PREDICATES
 
@@ -79,6 +80,7 @@ class PlaceScene:
         return Condition(
             lambda seat: (seat.run.event in events) is not negated,
             lambda names: f"(at.run.event {word} {names.constant(events)})",
+            frozenset(),
         )
 
     def _predicates(self, names: tuple[str, ...], line: int) -> Condition:
@@ -100,7 +102,7 @@ class PlaceScene:
             if known is None or not texts <= set(known[1]):
                 raise MapError(self.file, line, f"options.yaml has no option {name} with these values")
             wanted.append((str(name), texts))
-        return asking(lambda seat: all(seat.run.options[name] in texts for name, texts in wanted))
+        return asking(lambda seat: all(seat.run.options[name] in texts for name, texts in wanted), frozenset())
 
 
 def _nothing(seat: Seat) -> int:
@@ -129,6 +131,7 @@ class Plan:
         "rules",
         "scene",
         "slots",
+        "templates",
     )
 
     def __init__(self, found: Map, shop: Workshop) -> None:
@@ -140,6 +143,7 @@ class Plan:
         self.datatype = None if found.kind == "segment" else found.source
         self.scene = PlaceScene(shop, self.own, self.datatype, found.file)
         self.body: Block = _nothing
+        self.templates: Templates | None = None
         self.finals: tuple[Step, ...] = ()
         self.key: Key | None = None
         self.dispatch: tuple[tuple[Condition | None, Plan], ...] = ()
@@ -171,6 +175,8 @@ class Plan:
 
     def run(self, seat: Seat) -> None:
         """Run on a seat whose resource is set."""
+        if self.templates is not None:
+            self.templates.run(seat)
         self.body(seat)
         if self.finals or self.replaced[0]:
             seat.resource.deferred.append((self, seat))
@@ -219,7 +225,9 @@ def compile_plan(found: Map, shop: Workshop, plan: Plan) -> None:
     plan.key = compile_key(found.key, plan.kind, plan.scene, plan.own, plan.datatype, found.file, found.line)
     if found.key is None and plan.datatype is not None:
         plan.key = shop.default_key(plan)
-    plan.body = generate(compiler.ops(found.rows), compiler.fields)
+    ops = compiler.ops(found.rows)
+    plan.templates, ops = split(ops, plan, frozenset(compiler.filled), shop.number())
+    plan.body = generate(ops, compiler.fields)
     plan.finals = tuple(compiler.finals)
     plan.covers = tuple(compiler.covers)
     plan.slots = compiler.slots

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.hl7v2 import Issue, path
 from mappings.engine.makers import full_mask
-from mappings.engine.runtime import Resource, Run
+from mappings.engine.runtime import Resource, Run, Trace
+from mappings.engine.templates import TEMPLATE, expand
 
 if TYPE_CHECKING:
     from adapters.hl7v2 import Segment
@@ -123,7 +124,18 @@ _NO_CELL: Cell = [0, 0, 0, 0]
 def _collect(resource: Resource, written: list[dict[Any, int]], cells: dict[Spot, Cell], notes: list[Any]) -> None:
     """Add up a resource's writes. Most say only `mapped`; the rest goes to cells."""
     stands = not resource.aside
-    for rule, position, field, repetition, shift, marks in resource.trace:
+    if not stands:
+        expand(resource)
+    traces: Iterable[Trace] = resource.trace
+    for rule, position, field, repetition, shift, marks in traces:
+        if rule == TEMPLATE:
+            template: Any = marks
+            here = written[position]
+            for name, mask in template.spots:
+                here[name] = here.get(name, 0) | mask
+            for trace in template.others:
+                _one(trace, position, resource, written, cells, notes)
+            continue
         mapped, kept, excused, invalid, said = marks
         if mapped and stands:
             here = written[position]
@@ -143,6 +155,21 @@ def _collect(resource: Resource, written: list[dict[Any, int]], cells: dict[Spot
             cell[3] |= (mapped | kept) << shift
         cell[1] |= excused << shift
         cell[2] |= invalid << shift
+
+
+def _one(
+    trace: Trace, position: int, resource: Resource, written: list[dict[Any, int]], cells: dict[Spot, Cell], notes: Any
+) -> None:
+    """A trace of a template that says more than `mapped`; the resource stands."""
+    rule, _, field, repetition, shift, (mapped, kept, excused, invalid, said) = trace
+    name = (field, repetition) if repetition else field
+    written[position][name] = written[position].get(name, 0) | mapped << shift
+    spot = (position, field, repetition)
+    notes.extend([(spot, shift + bit, kind, text, resource, rule) for kind, bit, text in said])
+    cell = cells.setdefault(spot, [0, 0, 0, 0])
+    cell[0] |= kept << shift
+    cell[1] |= excused << shift
+    cell[2] |= invalid << shift
 
 
 def _tell(

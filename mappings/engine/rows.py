@@ -54,7 +54,7 @@ class RowCompiler:
         self.inner: list[Plan] = []  # what rows emit
         self.slots: dict[str, set[str]] = {}  # register path -> slots that the map can write
         self.covers: list[tuple[SourcePath, str]] = []  # sources that rows name, with the data type map that reads them
-        self._fallbacks: set[str] = set()
+        self.filled: set[str] = set()  # paths of lists whose objects finals fill
 
     def ops(self, rows: Sequence[Row]) -> tuple[Op, ...]:
         """The rows in their order; those that fall together are one."""
@@ -92,12 +92,39 @@ class RowCompiler:
             raw = raw_text(self.path(row.switch, row), self.own)
             return Switch(raw, cases, self.ops(row.otherwise), when)
         if row.link is not None and not row.emit:
-            return Call(labelled(row, self))
+            return Call(labelled(row, self), writes=frozenset())
         if row.emit:
-            return Call(emitting(row, self), self._index(row), when)
+            return Call(emitting(row, self), self._index(row), when, writes=self._written(row))
         if not row.source:
-            return Call(self._constant(row, when), when=when)
-        return self._sourced(row, when)
+            return Call(self._constant(row, when), when=when, reads=frozenset(), writes=self._written(row))
+        return replace(self._sourced(row, when), reads=self._read(row), writes=self._written(row))
+
+    def _read(self, row: Row) -> frozenset[int] | None:
+        """The fields of its own segment that a row reads; None if it reads others."""
+        found = set()
+        for text in (*row.source, *([row.each] if row.each else [])):
+            path = parse(text)
+            if self.own is None or path is None or path.owner != self.own:
+                return None
+            found.add(path.field)
+        return frozenset(found)
+
+    def _written(self, row: Row) -> frozenset[tuple[str, str]] | None:
+        """The registers that a row may write to."""
+        slot = self.slot(row)
+        inside = self.shop.item_extension(self.map.target, row) if row.extension else None
+        if inside is not None:
+            return frozenset({(inside.path, slot)})
+        if row.extension:
+            home, _ = self.shop.extension_target(self.map.target, row)
+            return frozenset({(".".join((*home, "extension")), slot)})
+        if row.to is None:
+            return frozenset()
+        target = resolve(self.map.target, row.to, row.error)
+        if target.repeats:
+            return frozenset({(target.path, slot)})
+        *parents, name = target.path.split(".")
+        return frozenset({(target.path, ""), (".".join((*parents, f"_{name}")), "")})
 
     def path(self, text: str, row: Row) -> SourcePath:
         """A source path of this map. Raises MapError."""
@@ -167,6 +194,7 @@ class RowCompiler:
     def _constant(self, row: Row, when: Condition | None) -> Step:
         place, target = self.place(row)
         if row.absent is not None:
+            self.filled.add(target.path)
             self.finals.append(_conditional(_absent(target, self.slot(row), row.absent), when))
             return _nothing
         raw, weak = (row.set_, False) if row.set_ is not None else (row.default, True)
@@ -181,6 +209,7 @@ class RowCompiler:
             made: Any = {}
             if target.rest and target.repeats and row.slot is not None:
                 # only objects that a source has begun are filled
+                self.filled.add(target.path)
                 self.finals.append(_conditional(_filling(target, row.slot, found), when))
                 return _nothing
             if target.rest and target.repeats:
@@ -190,6 +219,7 @@ class RowCompiler:
             element = target.element if not target.element.repeats else replace(target.element, max=1)
             made = literal(element, raw, row.file, row.line)
             if target.rest and target.repeats and row.slot is not None:
+                self.filled.add(target.path)
                 self.finals.append(_conditional(_filling(target, row.slot, ((target.rest, made),)), when))
                 return _nothing
             if target.rest and target.repeats:
@@ -199,7 +229,7 @@ class RowCompiler:
             return _nothing
         return _setting(place, made)
 
-    def _sourced(self, row: Row, when: Condition | None) -> Op:
+    def _sourced(self, row: Row, when: Condition | None) -> Call:
         place, target = self.place(row)
         paths = [self.path(text, row) for text in row.source]
         if row.default is not None:
@@ -207,6 +237,7 @@ class RowCompiler:
             value = literal(element, row.default, row.file, row.line)
             self.finals.append(_conditional(_defaulting(place, target, value), when))
         if row.absent is not None:
+            self.filled.add(target.path)
             self.finals.append(_conditional(_absent(target, self.slot(row), row.absent), when))
         single = len(paths) == 1 and not row.listed
         made = maker(row, target, self.shop, self._type_of(paths[0]) if single else None, self.map.target)

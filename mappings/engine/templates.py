@@ -1,0 +1,187 @@
+"""Templates: what the coded fields of a segment say is worked out once per combination, not in every message.
+
+The rows of a segment map that read only coded fields of their own segment (and the trigger event), and write to
+registers that no other row of the map writes to, are run once; their registers and marks are kept under the texts of
+these fields. Texts, names, addresses, identifiers, numbers and times are never kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from adapters.hl7v2 import dictionary
+from mappings.engine.codegen import Block, Call, First, Op, Switch, generate
+from mappings.engine.runtime import Register, Resource, Seat, Trace
+
+if TYPE_CHECKING:
+    from mappings.engine.plans import Plan
+
+__all__ = ["TEMPLATE", "Template", "Templates", "expand", "split"]
+
+TEMPLATE = -2
+"""Stands for the rule in a trace whose marks are a template."""
+
+_VERSION = "2.5.1"
+_CODED = frozenset({"ID", "IS", "CE", "CWE", "CNE", "CF", "HD", "MSG", "PT", "VID"})
+_ALSO = frozenset({("OBX", 7)})  # reference ranges: text, but the same for every result of a test
+_LEAST = 3  # rows that make a template worth its look-up
+_STORE = 2048
+_TEXT = 512
+
+
+class Template:
+    """What the coded rows wrote. `spots`: (field or (field, repetition), mapped) of plain writes; `others`: traces
+    that say more; `traces`: all of them, relative to the segment."""
+
+    __slots__ = ("others", "ranks", "registers", "spots", "traces", "wrote")
+
+    def __init__(self, registers: dict[Register, Any], ranks: dict[Register, int], traces: Sequence[Trace]) -> None:
+        self.registers = registers
+        self.ranks = ranks
+        self.traces = tuple(traces)
+        self.wrote = any(marks[0] or marks[1] for *_, marks in traces)
+        spots: dict[Any, int] = {}
+        others: list[Trace] = []
+        for trace in traces:
+            _, _, field, repetition, shift, (mapped, kept, excused, invalid, said) = trace
+            name = (field, repetition) if repetition else field
+            if kept or excused or invalid or said:
+                others.append(trace)
+            else:
+                spots[name] = spots.get(name, 0) | mapped << shift
+        self.spots = tuple(spots.items())
+        self.others = tuple(others)
+
+
+class Templates:
+    """The coded rows of one plan. `fields`: what they read."""
+
+    __slots__ = ("block", "fields", "number")
+
+    def __init__(self, block: Block, fields: tuple[int, ...], number: int) -> None:
+        self.block = block
+        self.fields = fields
+        self.number = number
+
+    def run(self, seat: Seat) -> None:
+        """Put the template of this segment into the resource; make it first if it isn't known."""
+        resource = seat.resource
+        codec = seat.codec
+        fields = seat.fields
+        count = len(fields)
+        name = (seat.run.event, *[fields[number] if number < count else "" for number in self.fields])
+        memo: dict[Any, Any] = codec.memo[self.number]
+        template = memo.get(name)
+        if (
+            template is None
+            or resource.undo is not None
+            or not resource.registers.keys().isdisjoint(template.registers)
+        ):
+            self._long(seat, memo, name)
+            return
+        resource.registers.update(template.registers)
+        if template.ranks:
+            resource.ranks.update(template.ranks)
+        if template.traces:
+            resource.trace.append((TEMPLATE, seat.position, 0, 0, 0, template))
+            resource.wrote = resource.wrote or template.wrote
+
+    def _long(self, seat: Seat, memo: dict[Any, Any], name: tuple[str, ...]) -> None:
+        resource = seat.resource
+        before = dict(resource.registers)
+        ranks = dict(resource.ranks)
+        start = len(resource.trace)
+        self.block(seat)
+        registers = resource.registers
+        if seat.codec.trace or resource.undo is not None or any(registers[key] is not before[key] for key in before):
+            return
+        new = {key: value for key, value in registers.items() if key not in before}
+        if sum(map(len, name)) > _TEXT:
+            return
+        if len(memo) >= _STORE:
+            memo.clear()
+        ranked = {key: rank for key, rank in resource.ranks.items() if key not in ranks}
+        memo[name] = Template(new, ranked, resource.trace[start:])
+
+
+def expand(resource: Resource) -> None:
+    """Each template in the traces replaced by the traces that it stands for."""
+    found: list[Trace] = []
+    for trace in resource.trace:
+        if trace[0] != TEMPLATE:
+            found.append(trace)
+            continue
+        template: Any = trace[5]
+        found.extend([(rule, trace[1], *rest) for rule, _, *rest in template.traces])
+    resource.trace = found
+
+
+def split(
+    ops: tuple[Op, ...], plan: Plan, kept_open: frozenset[str], number: int
+) -> tuple[Templates | None, tuple[Op, ...]]:
+    """The coded rows as templates, and the rest. `kept_open`: paths whose objects are filled at the end."""
+    if plan.own is None:
+        return None, ops
+    coded = [_coded(op, plan.own) for op in ops]
+    while True:
+        # a register that an uncoded row writes to is decided by the order of all its rows
+        taken = {key for op, fit in zip(ops, coded, strict=True) if not fit for key in _writes(op) or ()}
+        known = all(_writes(op) is not None for op, fit in zip(ops, coded, strict=True) if not fit)
+        again = [
+            fit and known and not any(key in taken or key[0] in kept_open for key in _writes(op) or ())
+            for op, fit in zip(ops, coded, strict=True)
+        ]
+        if again == coded:
+            break
+        coded = again
+    chosen = tuple(op for op, fit in zip(ops, coded, strict=True) if fit)
+    if len(chosen) < _LEAST:
+        return None, ops
+    fields = sorted({field for op in chosen for field in _reads(op) or ()})
+    templates = Templates(generate(chosen, "at.fields"), tuple(fields), number)
+    return templates, tuple(op for op, fit in zip(ops, coded, strict=True) if not fit)
+
+
+def _coded(op: Op, segment: str) -> bool:
+    reads = _reads(op)
+    if reads is None or _writes(op) is None:
+        return False
+    return all(
+        (segment, field) in _ALSO or dictionary.field_type(_VERSION, segment, field) in _CODED for field in reads
+    )
+
+
+def _inner(op: Op) -> tuple[Op, ...]:
+    if isinstance(op, First):
+        return op.ops
+    if isinstance(op, Switch):
+        return (*op.otherwise, *(each for _, ops in op.cases for each in ops))
+    return () if isinstance(op, Call) else (*op.ops, *op.fallback)
+
+
+def _reads(op: Op) -> frozenset[int] | None:
+    """The fields of its own segment that an op reads; None if it reads anything else."""
+    parts: list[frozenset[int] | None] = [frozenset() if op.when is None else op.when.reads]
+    if isinstance(op, Call):
+        parts.append(op.reads)
+    if isinstance(op, Switch):
+        parts.append(frozenset({op.raw.field}) if op.raw.field >= 0 else None)
+    parts.extend(map(_reads, _inner(op)))
+    found: frozenset[int] = frozenset()
+    for part in parts:
+        if part is None:
+            return None
+        found |= part
+    return found
+
+
+def _writes(op: Op) -> frozenset[Register] | None:
+    """The registers that an op may write to; None if that isn't known."""
+    parts = [op.writes] if isinstance(op, Call) else [_writes(each) for each in _inner(op)]
+    found: frozenset[Register] = frozenset()
+    for part in parts:
+        if part is None:
+            return None
+        found |= part
+    return found
