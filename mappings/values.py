@@ -6,6 +6,7 @@ A resource is a set of registers (path, slot) -> value: `path` leads to the firs
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -143,6 +144,7 @@ def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple([(first, second) for first, second in rows])
 
 
+@functools.lru_cache(maxsize=4096)
 def _natural(slot: str) -> list[str | int]:
     """PID-9 before PID-13."""
     return [int(part) if index % 2 else part for index, part in enumerate(_NUMBERS.split(slot))]
@@ -154,9 +156,10 @@ def compose(registers: Iterable[tuple[Any, ...]]) -> dict[str, JsonValue]:
     Slots of one element follow each other in natural order; an outer register comes before one inside it.
     """
     resource: dict[str, JsonValue] = {}
-    slots: dict[str, list[tuple[str, JsonValue]]] = {}
-    inner: list[tuple[str, JsonValue]] = []
-    for path, slot, value, *_ in registers:
+    slots: dict[str, list[tuple[str, Any]]] = {}
+    inner: list[tuple[str, Any]] = []
+    for register in registers:
+        path, slot, value = register[0], register[1], register[2]
         if value is None:
             continue
         if slot:
@@ -168,14 +171,14 @@ def compose(registers: Iterable[tuple[Any, ...]]) -> dict[str, JsonValue]:
         elif "." in path:
             inner.append((path, value))
         elif path[-1] == "]":
-            resource.update(cast("dict[str, JsonValue]", value))
+            resource.update(value)
         else:
             resource[path] = value
     for path, value in sorted(inner, key=_path) if len(inner) > 1 else inner:
         *parents, name = path.split(".")
         place = _inside(resource, parents)
         if name[-1] == "]":
-            place.update(cast("dict[str, JsonValue]", value))
+            place.update(value)
         elif isinstance(value, dict) and isinstance(place.get(name), dict):
             place[name] = {**value, **cast("dict[str, JsonValue]", place[name])}
         else:
@@ -186,14 +189,16 @@ def compose(registers: Iterable[tuple[Any, ...]]) -> dict[str, JsonValue]:
         if "." in path:
             *parents, name = path.split(".")
             place = _inside(resource, parents)
-        if len(rows) > 1:
-            rows.sort(key=lambda row: _natural(row[0]))
+        if len(rows) == 1 and name not in place:
+            place[name] = rows[0][1]  # as it is: compose never changes a value
+            continue
+        rows.sort(key=lambda row: _natural(row[0]))
         for _, value in rows:
-            _extend(place, name, cast("list[JsonValue]", value))
+            _extend(place, name, value)
     return resource
 
 
-def _path(row: tuple[str, JsonValue]) -> str:
+def _path(row: tuple[str, Any]) -> str:
     return row[0]
 
 
@@ -210,6 +215,6 @@ def _inside(place: dict[str, JsonValue], parents: list[str]) -> dict[str, JsonVa
 def _extend(place: dict[str, JsonValue], name: str, values: list[JsonValue]) -> None:
     there = place.get(name)
     if not isinstance(there, list):
-        place[name] = cast("JsonValue", values)  # as it is: compose never changes a value
+        place[name] = values
         return
     place[name] = there + [value for value in values if value not in there]

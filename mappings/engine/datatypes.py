@@ -326,6 +326,8 @@ class _Rows:
             plain = None
             if made.text and index >= 0 and not paths[0].subcomponent and not row.extension and row.set_ is None:
                 plain = _text(target)
+            if index >= 0 and not paths[0].subcomponent:
+                return index, _component(index, made.convert, settle), plain
             return index, self._one(locator(paths[0]), made.convert, settle), plain
         return -1, _many([locator(path) for path in paths], made, settle), None
 
@@ -418,6 +420,21 @@ class _Rows:
             return True
 
         return place, target
+
+
+def _component(index: int, convert: Converter, settle: Callable[..., int]) -> Step:
+    """A whole component, which is known to be there."""
+
+    def step(value: Value) -> int:
+        text = value.parts[index]
+        bit = index if value.offsets is None else value.offsets[index]
+        if text == NULL:
+            value.mapped |= 1 << bit
+            return NONE
+        made, marks = convert(text, value.level + 1, value.codec)
+        return settle(value, made, marks, bit)
+
+    return step
 
 
 def _text(target: Target) -> Text | None:

@@ -36,7 +36,8 @@ def settle_resources(run: Run, events: tuple[Event, ...], rules: list[Rule]) -> 
         if resource.wrote:
             for plan, seat in resource.deferred:
                 plan.finish(seat)
-            _check_periods(run, resource, rules)
+            if resource.copy is None:
+                _check_periods(run, resource, rules)
     run_events(events, run)
     made = [each for each in run.resources if each.wrote and each.kind != "Provenance"]
     _set_aside(run, made, rules)
@@ -96,14 +97,16 @@ def _order(resource: Resource) -> tuple[int, int, int]:
 
 def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
     """Set aside what lacks a required element; losing one may take another with it."""
-    checked = [*made, *(each for each in run.resources if each.kind == "Provenance")]
+    # what was kept was checked when it was made
+    checked = [each for each in run.resources if each.wrote and not _untouched(each)]
+    made_here = [each for each in made if not _untouched(each)]
     while True:
         again = False
         for resource in checked:
             if not resource.aside:
                 for path, slot, item in incomplete(resource):
                     _drop(run, rules, resource, path, slot, item)
-        for resource in made:
+        for resource in made_here:
             if resource.aside:
                 continue
             name = lacking(resource)
@@ -122,6 +125,10 @@ def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
                     again = _prune(holder) or again
         if not again:
             return
+
+
+def _untouched(resource: Resource) -> bool:
+    return resource.copy is not None and len(resource.registers) == len(resource.copy.registers)
 
 
 def _drop(run: Run, rules: list[Rule], resource: Resource, path: str, slot: str, item: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.fhir import encode_trusted
 from mappings.bundle import resource
 from mappings.engine.codec import Marks
+from mappings.engine.requirements import incomplete, lacking
 from mappings.engine.runtime import Resource, Run, Seat
 from mappings.values import Change, Element
 
@@ -93,6 +94,10 @@ def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
     chosen.run(seat)
     if alone.scoped or not alone.resources[0].wrote:
         return ()
+    for each in alone.resources:
+        # what may not stand, or not as it is, is looked at in every message
+        if lacking(each) or incomplete(each) or any(path.endswith(".end") for path, _ in each.registers):
+            return ()
     held = {id(holder) for _, _, holder in alone.references}
     return tuple(Copy(each, id(each) in held) for each in alone.resources if each.wrote)
 

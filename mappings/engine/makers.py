@@ -79,6 +79,13 @@ def full_mask(text: str, level: int, codec: Codec) -> int:
     """The bits of all leaves of a text."""
     if level == 0 and codec.component in text:
         mask = bit = 0
+        if codec.subcomponent not in text:
+            bit = 1
+            for part in text.split(codec.component):
+                if part:
+                    mask |= bit
+                bit <<= 1
+            return mask
         for part in text.split(codec.component):
             if codec.subcomponent in part:
                 for leaf in part.split(codec.subcomponent):
