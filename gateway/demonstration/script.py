@@ -10,8 +10,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pipelines.messages import status
-
 import ledger
 from adapters.hl7v2.mllp import Answer, send_all
 from gateway.demonstration.child import ServiceChild
@@ -20,6 +18,7 @@ from gateway.demonstration.tampering import tamper
 from gateway.errors import UsageError
 from gateway.progress import Progress
 from pipelines.datafolder import DataFolder, Identity, init_folder
+from pipelines.messages import status
 from pipelines.ports import Message
 from pipelines.topics import RECEIPT
 

@@ -165,7 +165,8 @@ def test_no_broker_is_our_own_error(outbox: Outbox, tmp_path: Path, monkeypatch:
 
 def test_checkpoint_topic_is_compacted(settings: KafkaSettings, outbox: Outbox, tmp_path: Path) -> None:
     """One partition, compacted: it stays small however long we publish."""
-    from confluent_kafka.admin import AdminClient, ConfigResource
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.admin._config import ConfigResource
 
     publisher(settings, outbox, tmp_path)
     admin = AdminClient(settings.client())

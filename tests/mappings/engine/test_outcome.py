@@ -118,10 +118,10 @@ def test_crosses_processes_as_bytes(sample: Path, effective: EffectiveMap) -> No
 
 def test_explain_names_element_source_and_rule() -> None:
     rows = "- {to: identifier, from: PID-3, as: CX}\n- {to: birthDate, from: PID-7, as: date}"
-    from tests.mappings.engine.small import SETTINGS as small
+    from tests.mappings.engine.small import SETTINGS
     from tests.mappings.engine.small import effective as small_map
 
-    lines = small_map(patient_map(rows)).explain(read(message("PID|||A||||1970").encode()), small)
+    lines = small_map(patient_map(rows)).explain(read(message("PID|||A||||1970").encode()), SETTINGS)
     assert [line.partition(" ")[2] for line in lines] == [
         "identifier[PID-3].value <- PID[1]-3[1].1.1 <- datatypes/CX-Identifier.yaml:3 (segments/PID-Patient.yaml:3)",
         "birthDate <- PID[1]-7[1].1.1 <- segments/PID-Patient.yaml:4",
