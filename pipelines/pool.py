@@ -7,6 +7,7 @@ tried once more, and then a dead letter. `Inline` is the same without processes.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -240,6 +241,8 @@ def serve(connection: Connection, config: MapperConfig) -> None:
     Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
     mapper = Mapper(config)
     mapper.load_all()
+    gc.collect()
+    gc.freeze()  # the maps are for good: the collector need not walk over them again and again
     connection.send_bytes(_ENCODE(_Answer(0, _READY)))
     while True:
         job = jobs.get()
