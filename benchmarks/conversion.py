@@ -34,6 +34,7 @@ def _kind(kind: str, title: str, rounds: int, count: int) -> list[Row]:
     from adapters.hl7v2 import read
 
     effective = mappings.load()
+    effective.check()  # compiled whole, as in a mapper process
     settings = mappings.MapSettings(mappings.PUBLISHED_NAMESPACE)
 
     def ours(messages: Sequence[bytes]) -> None:

@@ -240,7 +240,8 @@ def serve(connection: Connection, config: MapperConfig) -> None:
     jobs: SimpleQueue[_Job] = SimpleQueue()
     Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
     mapper = Mapper(config)
-    mapper.load_all()
+    for effective in set(mapper.load_all().values()):
+        effective.check()  # compiles all of it now: the first message of a type waits no longer than the next
     gc.collect()
     gc.freeze()  # the maps are for good: the collector need not walk over them again and again
     connection.send_bytes(_ENCODE(_Answer(0, _READY)))
