@@ -27,9 +27,9 @@ from tests.support.load import HospitalSender, seed
 from tests.support.service import Service, tabellion
 
 STEPS = ("after-commit-before-ack", "inside-batch-commit", "between-produce-and-commit")
-ROUNDS = 12  # in `make test`: three of each kind
+ROUNDS = 10  # in `make test`: at least two of each kind
 SOAK_ROUNDS = 204
-SOAK_SLICE_ROUNDS = 24
+SOAK_SLICE_ROUNDS = 12
 PER_FOLDER = 12  # rounds on one data folder: an audit grows with its folder
 ENOUGH = 200  # acknowledged per round at least, before the kill
 CONNECTIONS = 8
@@ -183,7 +183,7 @@ def run(folder: Path, servers: str, count: int) -> None:
 
 @pytest.mark.kafka
 def test_killed_at_any_moment(tmp_path: Path, kafka: str) -> None:
-    """A dozen seeded rounds."""
+    """Ten seeded rounds."""
     run(tmp_path, kafka, ROUNDS)
 
 
