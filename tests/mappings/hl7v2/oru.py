@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from adapters.fhir import decode_trusted, validate
-from adapters.hl7v2 import read
+from adapters.hl7v2 import Message, read
 from mappings import PUBLISHED_NAMESPACE, EffectiveMap, Mapped, MapSettings, bundle, load
 
 MSH = "MSH|^~\\&|LAB|HOSP|RCV|FAC|20260101120000+0100||ORU^R01^ORU_R01|1|P|2.5.1"
@@ -21,10 +21,14 @@ def effective() -> EffectiveMap:
     return load()
 
 
+def body(*segments: str) -> Message:
+    """The message of MSH and these segments."""
+    return read("\r".join((MSH, *segments)).encode())
+
+
 def mapped(*segments: str, options: Mapping[str, str] | None = None) -> Mapped:
     """What the maps say about MSH and these segments."""
-    body = "\r".join((MSH, *segments)).encode()
-    return effective().map(read(body), MapSettings(PUBLISHED_NAMESPACE, options=options or {}))
+    return effective().map(body(*segments), MapSettings(PUBLISHED_NAMESPACE, options=options or {}))
 
 
 def resources(found: Mapped) -> list[dict[str, Any]]:
