@@ -48,6 +48,7 @@ def run_writer(path: Path, settings: Settings, mappers: int, control: Listener) 
     """Settle until told to stop, then what is left in the journal. The parent rings when something was appended."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent says when; it drains intake first
+    os.nice(10)  # with the mappers: where cores are scarce the sender's answer goes first, the journal holds the rest
     log = Log(level=settings.service.log_level)
     try:
         _run(path, settings, mapper_count(mappers), control, log)
