@@ -9,22 +9,24 @@ from mappings.engine.grammar import Map, Row
 from mappings.engine.sources import SourcePath, parse
 
 if TYPE_CHECKING:
+    from mappings.engine.messages import MessagePlan
     from mappings.engine.workshop import Workshop
 
 __all__ = ["Covering"]
 
 
 class Covering:
-    """Asked as covering(segment, field, component); filled from the plans that have been compiled."""
+    """Asked as covering(segment, field, component); knows the rules that a message map can reach, and no others."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, message: MessagePlan) -> None:
         self._shop = shop
-        self._plans = -1
+        self._message = message
+        self._filled = False
         self._fields: dict[tuple[str, int], set[int] | None] = {}  # None: every component
         self._maps: dict[str, set[int] | None] = {}
 
     def __call__(self, segment: str, field: int, component: int) -> bool:
-        if self._plans != len(self._shop.plans):
+        if not self._filled:
             self._fill()
         if (segment, field) not in self._fields:
             return False
@@ -32,8 +34,16 @@ class Covering:
         return parts is None or component in parts
 
     def _fill(self) -> None:
-        self._plans = len(self._shop.plans)
-        for plan in list(self._shop.plans.values()):
+        self._filled = True
+        seen: set[str] = set()
+        waiting = [plan for row in self._message.rows for plan in row.by]
+        while waiting:
+            plan = waiting.pop()
+            if plan.name in seen:
+                continue
+            seen.add(plan.name)
+            waiting.extend(plan.inner)
+            waiting.extend(inner for _, inner in plan.dispatch)
             if plan.own is not None:
                 for path, stem in plan.covers:
                     self._add(path, stem)

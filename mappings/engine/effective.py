@@ -36,7 +36,7 @@ class EffectiveMap:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._shop = Workshop(library)
-        self._covers = Covering(self._shop)
+        self._covers: dict[int, Covering] = {}
         self._plans: dict[str, MessagePlan] = {}
         self._codecs: dict[tuple[object, ...], Codec] = {}
         self._prepared: tuple[MapSettings, ZoneInfo | None, Mapping[str, str]] | None = None
@@ -64,7 +64,7 @@ class EffectiveMap:
         provenance = run.resources[0]
         complete(provenance, resources, run.sha256, self.hash)
         times, engine = _times(message, run.codec)
-        balance = account(run, self._shop.rules, plan.excused, self._covers, engine)
+        balance = account(run, self._shop.rules, plan.excused, self._covering(plan), engine)
         issues = (*message.issues, *run.issues, *balance.issues)
         if not plan.known:
             text = "there is no map for this message type: only its header and patient are converted"
@@ -118,6 +118,13 @@ class EffectiveMap:
         """MessageHeader and Patient; everything else becomes residue."""
         message = self.library.messages.get("*") or _minimal(self.library)
         return compile_message(message, self._shop, known=False)
+
+    def _covering(self, plan: MessagePlan) -> Covering:
+        """What the rules of a plan name; plans live as long as this map, so their identity is a name."""
+        found = self._covers.get(id(plan))
+        if found is None:
+            found = self._covers[id(plan)] = Covering(self._shop, plan)
+        return found
 
     def _begin(self, message: Message, settings: MapSettings, trace: bool) -> Run:
         prepared = self._prepared

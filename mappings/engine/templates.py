@@ -57,9 +57,10 @@ class Template:
 class Templates:
     """The coded rows of one plan. `fields`: what they read."""
 
-    __slots__ = ("block", "fields", "number")
+    __slots__ = ("block", "fields", "number", "writes")
 
-    def __init__(self, block: Block, fields: tuple[int, ...], number: int) -> None:
+    def __init__(self, block: Block, fields: tuple[int, ...], number: int, writes: frozenset[Register]) -> None:
+        self.writes = writes
         self.block = block
         self.fields = fields
         self.number = number
@@ -94,7 +95,10 @@ class Templates:
         start = len(resource.trace)
         self.block(seat)
         registers = resource.registers
-        if seat.codec.trace or resource.undo is not None or any(registers[key] is not before[key] for key in before):
+        if seat.codec.trace or resource.undo is not None or not self.writes.isdisjoint(before):
+            # what stood there already (another map of the same resource) hides what these rows say by themselves
+            return
+        if any(registers[key] is not before[key] for key in before):
             return
         new = {key: value for key, value in registers.items() if key not in before}
         if sum(map(len, name)) > _TEXT:
@@ -139,7 +143,8 @@ def split(
     if len(chosen) < _LEAST:
         return None, ops
     fields = sorted({field for op in chosen for field in _reads(op) or ()})
-    templates = Templates(generate(chosen, "at.fields"), tuple(fields), number)
+    writes: frozenset[Register] = frozenset().union(*(_writes(op) or () for op in chosen))
+    templates = Templates(generate(chosen, "at.fields"), tuple(fields), number, writes)
     return templates, tuple(op for op, fit in zip(ops, coded, strict=True) if not fit)
 
 
