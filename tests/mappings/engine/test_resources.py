@@ -181,7 +181,7 @@ def test_bundle_order_and_references() -> None:
     outcome = oru("PID|1||A", "OBR|1|||r||||||||||||7^HEALER", "OBX|1|ST|one||x", "OBX|2|ST|two||x")
     kinds = [change.type for change in outcome.changes]
     assert kinds == ["Patient", "DiagnosticReport", "Practitioner", "Observation", "Observation", "Provenance"]
-    findings = validate_bundle(decode_trusted(bundle(outcome, "http://test")))  # type: ignore[arg-type]
+    findings = validate_bundle(decode_trusted(bundle(outcome, "http://test")))
     assert [finding for finding in findings if finding.severity == "error"] == []
     (provenance,) = resources(outcome, "Provenance")
     assert [target["reference"].split("/")[0] for target in provenance["target"]] == kinds[:-1]
