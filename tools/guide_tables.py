@@ -15,9 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import mappings
+
 ROOT = Path(__file__).resolve().parent.parent
 REVIEW = ROOT / "tools" / "guide_tables_review.csv"
-TABLES = ROOT / "mappings" / "tables"
+TABLES = Path(mappings.__file__).parent / "tables"
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 
 

@@ -21,8 +21,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import adapters.hl7v2
+
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
-TARGET = Path(__file__).resolve().parent.parent / "adapters" / "hl7v2" / "dictionary.bin"
+TARGET = Path(adapters.hl7v2.__file__).parent / "dictionary.bin"
 
 # The same group has the same path in all versions, since maps address groups by path: where a version (or hl7apy) has
 # no proper name or one of its own, the name that the other versions have.

@@ -79,7 +79,11 @@ def test_a_foreign_error_is_named_by_class_and_line_of_ours_only() -> None:
     except ValueError as error:
         found = failure(error)
     assert found.cause == "error"
-    assert found.text.startswith("ValueError at tests/pipelines/test_mapper.py:")
+    # the whole path below our own root; from a wheel the tests lie outside it, and only the name is told
+    assert found.text.partition(":")[0] in (
+        "ValueError at tests/pipelines/test_mapper.py",
+        "ValueError at test_mapper.py",
+    )
     assert "CANARY" not in found.text
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+import mappings
 from tests.mappings.hl7v2.adt_message import at, outcome, resources, segment
 
 SD = "http://hl7.org/fhir/StructureDefinition/"
 PV1 = "PV1|1|I|||||||||||||||||V1^^^HOSP"
-TABLES = Path(__file__).parents[3] / "mappings" / "tables"
+TABLES = Path(mappings.__file__).parent / "tables"
 
 
 def one(kind: str, *segments: str, **settings: Any) -> dict[str, Any]:
