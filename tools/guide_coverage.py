@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mappings
 from mappings.engine.grammar import EventRow, Row, event_rows, plain
 from mappings.engine.library import Library, base_library
 
@@ -24,7 +25,7 @@ _VISIT = ("MSH", "EVN", "SFT", "PID", "PD1", "NK1", "PV1", "PV2", "AL1", "DG1", 
 _RESULT = ("ORC", "OBR", "OBX", "NTE", "SPM")
 SEGMENTS = frozenset({*_VISIT, *_RESULT})
 MESSAGES = ("ADT_A01", "ADT_A02", "ADT_A05", "ADT_A06", "ADT_A09", "ADT_A11", "ORU_R01")
-GUIDE = Path(__file__).resolve().parent.parent / "mappings" / "hl7v2" / "guide"
+GUIDE = Path(mappings.__file__).parent / "hl7v2" / "guide"
 REASONS = frozenset({"contradictory", "invalid R4", "withdrawn", "realm-specific"})
 
 
