@@ -70,9 +70,7 @@ class Channel:
     )  # fmt: skip
     hold_limit: int = setting(10_000, "Messages of the channel that may wait at a time; more of them pass.", least=0)
     retention_days: int = setting(0, "Days that received bytes are kept at least; 0 = for ever.", least=0)
-    error_retention_days: int = setting(
-        0, "Days that dead letters are kept; 0 = until solved. Others: not yet.", least=0
-    )
+    error_retention_days: int = setting(0, "Days that unsolved dead letters are kept; 0 = until solved.", least=0)
     dedupe_days: float = setting(7.0, "Days over which a message sent again is kept only once.", least=0)
 
     def faults(self) -> Iterator[str]:
@@ -84,8 +82,6 @@ class Channel:
                 ip_network(peer, strict=False)
             except ValueError:
                 yield f"peers: {peer!r} is not an address or network"
-        if self.error_retention_days:
-            yield "error_retention_days: not yet; only 0 (until solved) is supported by this release"
 
     def map_settings(self, namespace: uuid.UUID, base: str) -> MapSettings:
         """What the maps of this channel are run with."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pipelines.datafolder import DataFolder
 from pipelines.errors import InUse, NoSuchEntry, Unavailable
-from pipelines.replay import action
+from pipelines.replay import action, expiry
 from pipelines.settings import Settings
 from pipelines.topics import instant
 from pipelines.writer import settle_all
@@ -62,6 +62,21 @@ def letters(folder: DataFolder) -> list[Letter]:
             )
             for stored in state.dead_letters()
         ]
+
+
+def expire(folder: DataFolder, settings: Settings, now: float) -> int:
+    """Order that dead letters older than their channel's `error_retention_days` go; how many. `now`: Unix seconds."""
+    kept = {name: channel.error_retention_days for name, channel in settings.channels.items()}
+    with closing(folder.state_reader()) as state:
+        over = [
+            stored.entry.seq
+            for stored in state.dead_letters()
+            if (days := kept.get(stored.entry.channel, 0)) and stored.entry.received_at < (now - days * 86_400) * 1e6
+        ]
+    if over:
+        with closing(folder.journal(settings.journal())) as journal:
+            journal.append(expiry(over)).result()
+    return len(over)
 
 
 def replay(folder: DataFolder, settings: Settings, entries: Iterable[int], *, timeout: float = 60.0) -> Replayed:

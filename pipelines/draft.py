@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from pipelines.ports import Batch, DeadLetter, Entry, Hold, Merge, Outcome, Record, State, Touch
+from pipelines.ports import NO_EFFECT, Batch, DeadLetter, Entry, Hold, Merge, Outcome, Record, State, Touch
 from pipelines.registers import NOTHING, Stored
 from pipelines.said import Said
 from pipelines.settle import Held, Incoming, Known, NewVersion, Settled, after
@@ -88,7 +88,7 @@ class Draft:
     def done(self, outcome: Outcome) -> None:
         """An entry has its outcome."""
         self.outcomes.append(outcome)
-        if outcome.status != "dead":
+        if outcome.status not in NO_EFFECT:
             self._copies.add(_identity(outcome.entry))
 
     def holds_copy(self, entry: Entry) -> bool:

@@ -17,7 +17,8 @@ from typing import BinaryIO, Protocol
 from pipelines.envelope import NO_FACTS, Envelope
 
 GROUPS = ("patient", "encounter", "observation", "document", "imaging", "other")
-STATUSES = ("settled", "unchanged", "dead", "held", "action")
+STATUSES = ("settled", "unchanged", "dead", "expired", "held", "action")
+NO_EFFECT = frozenset({"dead", "expired"})  # the same message sent again is no repetition
 OPERATIONS = ("create", "update", "delete", "merged")
 
 

@@ -1,7 +1,8 @@
-"""Replay: earlier entries mapped again with the maps of now, and settled at their own places and times.
+"""Actions on earlier entries: replay with the maps of now at their own places and times; expiry of old dead letters.
 
-What an operator does is not deterministic, so it enters through the journal: a replay is an entry of its own, and the
-writer does it in its turn. Old never overwrites new, for the stamps of a replayed message are those it always had.
+What an operator or a clock does is not deterministic, so it enters through the journal: an action is an entry of its
+own, and the writer does it in its turn. Old never overwrites new, for the stamps of a replayed message are those it
+always had.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ class Settler(Protocol):
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
         """It failed once more."""
 
+    def expire(self, entry: Entry) -> None:
+        """Let a dead letter and its bytes go."""
+
 
 def action(entries: Iterable[int]) -> Envelope:
     """The journal entry that orders a replay."""
@@ -49,10 +53,16 @@ def action(entries: Iterable[int]) -> Envelope:
     return Envelope(channel=OPERATOR, format="action", body=body, kind="action")
 
 
-def targets(body: bytes) -> tuple[int, ...]:
-    """The entries that an action asks to replay, oldest first."""
+def expiry(entries: Iterable[int]) -> Envelope:
+    """The journal entry that lets dead letters go whose time is over (a channel's `error_retention_days`)."""
+    body = canonical({"action": "expire", "entries": sorted(set(entries))})
+    return Envelope(channel=OPERATOR, format="action", body=body, kind="action")
+
+
+def targets(body: bytes, kind: str = "replay") -> tuple[int, ...]:
+    """The entries that an action of this kind names, oldest first."""
     asked = json.loads(body)
-    return tuple(asked["entries"]) if asked.get("action") == "replay" else ()
+    return tuple(asked["entries"]) if asked.get("action") == kind else ()
 
 
 def act(settler: Settler, state: State, journal: JournalReader, body: bytes) -> dict[str, int]:
@@ -63,6 +73,11 @@ def act(settler: Settler, state: State, journal: JournalReader, body: bytes) -> 
     tally = {"replayed": 0, "failed": 0, "missing": 0, "freed": 0}
     for seq in targets(body):
         tally[_again(settler, state, journal, seq)] += 1
+    if over := targets(body, "expire"):
+        letters = [letter for seq in over if (letter := state.dead_letter(seq)) is not None]
+        for letter in letters:
+            settler.expire(letter.entry)
+        tally["expired"] = len(letters)
     freed = -1
     while freed != tally["freed"]:  # letting one go may let the next go
         freed = tally["freed"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from mappings import MappingError
 from pipelines.control import Listener
 from pipelines.datafolder import DataFolder, open_folder
+from pipelines.deadletters import expire
 from pipelines.errors import PipelineError, SettingsError
 from pipelines.logs import Log
 from pipelines.mapper import Mapper, config_of, failure
@@ -25,7 +26,7 @@ from pipelines.writermetrics import WriterMetrics
 
 _IDLE = 0.05  # seconds between looks into the journal when nobody wakes us
 _SNAPSHOT = 1.0  # seconds between metrics snapshots
-_RETENTION = 3600.0  # seconds between looks for journal segments that may go
+_RETENTION = 3600.0  # seconds between looks for what may go
 
 
 def check_tenant(settings: Settings, folder: DataFolder) -> None:
@@ -99,6 +100,15 @@ def _run(path: Path, settings: Settings, count: int, control: Listener, log: Log
     log.info("writer.ended", entry=writer.cursor)
 
 
+def _let_go(folder: DataFolder, settings: Settings) -> None:
+    """What the channels no longer keep: journal segments, dead letters."""
+    now = time.time()
+    if days := settings.retention_days():
+        folder.drop_segments(int((now - days * 86_400) * 1e6))
+    if any(channel.error_retention_days for channel in settings.channels.values()):
+        expire(folder, settings, now)
+
+
 def _settle(folder: DataFolder, settings: Settings, writer: Writer, control: Listener) -> None:
     snapshot = retention = float("-inf")
     while not control.orphaned:  # the service was killed: leave no writer behind
@@ -106,9 +116,9 @@ def _settle(folder: DataFolder, settings: Settings, writer: Writer, control: Lis
         if now - snapshot >= _SNAPSHOT:
             snapshot = now
             write_snapshot(folder.path, writer.metrics.registry.text())
-        if now - retention >= _RETENTION and settings.retention_days():
+        if now - retention >= _RETENTION:
             retention = now
-            folder.drop_segments(int((time.time() - settings.retention_days() * 86_400) * 1e6))
+            _let_go(folder, settings)
         if control.wait(0):
             writer.look()
         if writer.step():

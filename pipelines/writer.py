@@ -20,7 +20,7 @@ from pipelines.errors import BlobMissing
 from pipelines.mapper import Failure, Mapper, Result, config_of
 from pipelines.outcomes import action_detail, flagged
 from pipelines.pool import Inline, Mappers
-from pipelines.ports import Blobs, Committed, DeadLetter, Entry, Hold, Merge, Outcome, State
+from pipelines.ports import NO_EFFECT, Blobs, Committed, DeadLetter, Entry, Hold, Merge, Outcome, State
 from pipelines.replay import JournalReader
 from pipelines.said import Spoken
 from pipelines.settings import Pipeline, Settings
@@ -257,7 +257,8 @@ class Writer:
         if self._draft.holds_copy(entry):
             return True
         seen = self._state.seen(entry.channel, entry.control_id)
-        return any(each.sha256 == entry.sha256 and each.seq < entry.seq and each.status != "dead" for each in seen)
+        before = [each for each in seen if each.seq < entry.seq and each.status not in NO_EFFECT]
+        return any(each.sha256 == entry.sha256 for each in before)
 
     def _waits(self, channel: Channel, patients: tuple[str, ...]) -> bool:
         """Whether a message has to wait for a failed one of the same patients. Beyond the limit it passes: settle
@@ -312,6 +313,12 @@ class Writer:
         if freed:
             self._draft.freed.append(entry.seq)
         self._fail(entry, failure, self._state.clock(entry.channel, entry.seq))
+        self.commit()
+
+    def expire(self, entry: Entry) -> None:
+        """Let a dead letter and its bytes go: its channel keeps errors no longer."""
+        self._draft.solved.append(entry.seq)
+        self._done(Outcome(entry, "expired", clock=self._state.clock(entry.channel, entry.seq)))
         self.commit()
 
 

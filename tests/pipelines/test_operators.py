@@ -12,7 +12,7 @@ import pytest
 import ledger
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder, init_folder
-from pipelines.deadletters import letters, replay
+from pipelines.deadletters import expire, letters, replay
 from pipelines.envelope import Envelope
 from pipelines.errors import NoSuchEntry
 from pipelines.messages import find, show, status
@@ -24,6 +24,7 @@ from tests.pipelines.v2 import adt, oru, pid, visit
 
 DAY = "2026030{}080000+0100"
 SETTINGS = Settings(channels={"adt": Channel("adt"), "careful": Channel("careful", error_policy="wait")})
+ORDERED = (("short", 1), ("never", 0))
 SECRET = "ZZ-MRN-4711"
 
 
@@ -209,6 +210,28 @@ def test_the_dead_letter_has_its_own_copy_of_the_body(folder: DataFolder) -> Non
     for path in (folder.path / "journal").iterdir():
         path.unlink()
     assert show(folder, SETTINGS, seq).raw == failed
+
+
+def test_a_dead_letter_goes_when_its_time_is_over_and_frees_who_waited(folder: DataFolder) -> None:
+    """Only letters of channels with `error_retention_days`, only old ones; the same message may come again."""
+    limits = {name: Channel(name, error_policy="wait", error_retention_days=days) for name, days in ORDERED}
+    settings = Settings(channels=limits)
+    wrong = adt("A01", DAY.format(1), pid(), visit(), control_id="C1").replace(b"|P|", b"|T|")
+    (failed,) = keep(folder, wrong, channel="short", received_at=int(2 * 86_400e6))
+    (waits,) = keep(folder, adt("A08", DAY.format(2), pid(), visit(), control_id="C2"), channel="short")
+    (other,) = keep(folder, wrong, channel="never")
+    settle(folder, settings)
+    assert {letter.id for letter in letters(folder)} == {failed, other}
+    assert expire(folder, settings, now=2 * 86_400 + 86_400) == 0  # a day is not over before it is over
+    assert expire(folder, settings, now=3 * 86_400 + 1) == 1
+    settle(folder, settings)
+    assert [letter.id for letter in letters(folder)] == [other]
+    assert status(folder)["dead_letters"] == 1
+    with closing(folder.state_reader()) as state:
+        found = [state.outcome(seq) for seq in (failed, waits)]
+    assert [outcome.status for outcome in found if outcome] == ["expired", "settled"]
+    assert expire(folder, settings, now=3 * 86_400 + 1) == 0
+    assert replay(folder, settings, [failed]).failed == 1  # the journal has it still
 
 
 def test_a_replay_of_what_is_not_there(folder: DataFolder) -> None:

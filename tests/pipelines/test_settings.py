@@ -97,7 +97,6 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         ("[channels.lab]\nprocessing_ids = []\n", "only P here"),
         ("[channels.lab]\npeers = ['10.1.0.0/99']\n", "is not an address or network"),
         ("[channels.lab]\ntopics = {Coverage = 'money'}\n", "must be one of patient, encounter"),
-        ("[channels.lab]\nerror_retention_days = 30\n", "not yet"),
         ("[channels.lab]\nerror_policy = 'stop'\n", "must be one of pass, wait"),
         ("[channels.Lab]\n", "a channel name is 1 to 63 of a-z"),
         ("channels = 3\n", "[channels]: must hold one table per channel"),
