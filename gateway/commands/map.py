@@ -1,8 +1,9 @@
-"""`tabellion map explain|diff|check`: the mapping rules, seen from outside."""
+"""`tabellion map explain|diff|check|schema`: the mapping rules, seen from outside."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Explain how messages are converted (element <- source <- rule with file and line), show how a channel's effective map
-differs from the built-in one, or load and check every rule.
+differs from the built-in one, load and check every rule, or print the JSON Schema of map files for an editor.
 """
 _EXAMPLES = """\
 examples:
@@ -22,17 +23,20 @@ examples:
   tabellion map diff --config tabellion.toml --channel adt-north
   tabellion map diff --overlay my-overlay
   tabellion map check --overlay my-overlay
+  tabellion map schema map > map.schema.json               segments/*.yaml and datatypes/*.yaml
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options."""
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
-    actions = parser.add_subparsers(dest="action", metavar="explain|diff|check", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="explain|diff|check|schema", required=True)
     explain = actions.add_parser("explain", help="which rule made which element of which source")
     explain.add_argument("paths", nargs="+", metavar="PATH", help="file, folder or - for standard input")
     diff = actions.add_parser("diff", help="rows that overlays add, replace or remove")
     check = actions.add_parser("check", help="load everything; name every fault with file and line")
+    schema = actions.add_parser("schema", help="JSON Schema of map files, for completion in editors")
+    schema.add_argument("kind", choices=("map", "message", "events"), help="segment and data type maps, ...")
     for sub in (explain, diff, check):
         sub.add_argument("--config", type=Path, metavar="FILE", help="configuration, with --channel")
         sub.add_argument("--channel", metavar="NAME", help="the overlays and settings of this channel")
@@ -43,6 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Explain, diff or check."""
+    if options.action == "schema":
+        return _schema(options.kind)
     from mappings import MappingError, load
 
     if bool(options.config) != bool(options.channel):
@@ -65,6 +71,13 @@ def run(options: argparse.Namespace) -> int:
 def _check(effective: EffectiveMap) -> int:
     effective.check()
     print(f"good: maps for {len(effective.structures)} message structures, hash {effective.hash}")
+    return 0
+
+
+def _schema(kind: str) -> int:
+    from mappings.engine.formschema import form_schema
+
+    print(json.dumps(form_schema(kind), indent=2))
     return 0
 
 

@@ -205,6 +205,7 @@ _RANKS = {None: 0, "event": 1, "weak": -1, "normal": 0}
 
 def _row(value: Any, file: str) -> Row:
     found = _dict(value, file, "a row")
+    file = found.file or file
     _known(found, _ROW_KEYS, file, "a row")
     text: dict[str, Any] = {key: _text(found, key, file) for key in _ROW_TEXTS}
     if text["rank"] not in _RANKS:
@@ -294,6 +295,7 @@ def _excused(value: Any, file: str) -> dict[str, tuple[str, int]]:
 def value_map(content: Any, file: str, name: str) -> Map:
     """A segment or data type map. Raises MapError."""
     found = _dict(content, file, "a map")
+    file = found.file or file
     _known(found, _MAP_KEYS, file, "a map")
     kind = "segment" if "segment" in found else "datatype"
     head = _text(found, kind, file)
@@ -342,6 +344,7 @@ def _links(value: Any, file: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def _message_row(value: Any, file: str) -> MessageRow:
     found = _dict(value, file, "a row")
+    file = found.file or file
     _known(found, _MESSAGE_ROW_KEYS, file, "a row of a message map")
     make, into, path = (_text(found, key, file) for key in ("make", "into", "for"))
     if path is None or (make is None) == (into is None):
@@ -366,6 +369,7 @@ def _message_row(value: Any, file: str) -> MessageRow:
 def message_map(content: Any, file: str, name: str) -> MessageMap:
     """A message map. Raises MapError."""
     found = _dict(content, file, "a message map")
+    file = found.file or file
     _known(found, _MESSAGE_KEYS, file, "a message map")
     structures = texts(found["message"], file, "message") if "message" in found else ()
     rows = tuple(_message_row(row, file) for row in _list(found.get("rows", List()), file, "rows"))
@@ -383,6 +387,7 @@ def event_rows(content: Any, file: str) -> tuple[EventRow, ...]:
 
 def _event_row(value: Any, file: str) -> EventRow:
     found = _dict(value, file, "an event row")
+    file = found.file or file
     _known(found, _EVENT_KEYS, file, "an event row")
     if "event" not in found:
         raise MapError(file, found.line, "an event row has `event`")

@@ -22,6 +22,13 @@ _FOLDERS = ("messages", "segments", "datatypes", "tables")
 _SINGLES = ("events", "safety", "options")
 
 
+class _Csv(str):
+    """The text of a table that knows its file."""
+
+    __slots__ = ("origin",)
+    origin: str
+
+
 class Library:
     """Effective content by file name (`segments/PID-Patient.yaml`); what was parsed once is kept."""
 
@@ -72,7 +79,8 @@ class Library:
 
     def table(self, name: str) -> Table:
         file = f"tables/{name}.csv"
-        return read_table(self.files[file], file, name)
+        text = self.files[file]
+        return read_table(text, getattr(text, "origin", file), name)
 
     @functools.cached_property
     def events(self) -> tuple[EventRow, ...]:
@@ -105,29 +113,34 @@ class Library:
         return sha256(self.content).hexdigest()
 
 
-def _read_folder(folder: Path, tables: Path) -> dict[str, Any]:
+def _read_folder(folder: Path, tables: Path, overlay: str = "") -> dict[str, Any]:
     files: dict[str, Any] = {}
     for name in _SINGLES:
-        _add(files, folder / f"{name}.yaml", f"{name}.yaml")
+        _add(files, folder / f"{name}.yaml", f"{name}.yaml", overlay)
     for part in _FOLDERS:
         here = tables if part == "tables" else folder / part
         suffix = ".csv" if part == "tables" else ".yaml"
         for path in sorted(here.glob(f"*{suffix}")):
-            _add(files, path, f"{part}/{path.name}")
+            _add(files, path, f"{part}/{path.name}", overlay)
     return files
 
 
-def _add(files: dict[str, Any], path: Path, name: str) -> None:
+def _add(files: dict[str, Any], path: Path, name: str, overlay: str) -> None:
+    """`overlay`: name of its folder, which goes before the file's name in findings and explanations."""
     if not path.exists():
         return
     data = path.read_bytes()
+    origin = f"{overlay}/{name}" if overlay else ""
     try:
-        content = data.decode() if name.endswith(".csv") else yamlfile.read(data, name)
+        content = data.decode() if name.endswith(".csv") else yamlfile.read(data, name, origin)
     except UnicodeDecodeError as error:
-        raise MapError(name, 1, "is not UTF-8") from error
+        raise MapError(origin or name, 1, "is not UTF-8") from error
     if content is None:
-        raise MapError(name, 1, "is empty")
-    files[name] = "\n".join(content.splitlines()) if name.endswith(".csv") else content
+        raise MapError(origin or name, 1, "is empty")
+    if name.endswith(".csv"):
+        content = _Csv("\n".join(content.splitlines()))
+        content.origin = origin or name
+    files[name] = content
 
 
 @functools.cache
@@ -148,7 +161,7 @@ def effective_library(overlays: Sequence[str | Path]) -> Library:
             folder = named
         if not folder.is_dir():
             raise MapError(str(overlay), 0, "is no folder with maps")
-        for name, content in _read_folder(folder, folder / "tables").items():
+        for name, content in _read_folder(folder, folder / "tables", folder.resolve().name).items():
             files[name] = _overlaid(files.get(name), content, name)
     return Library(files)
 
@@ -179,10 +192,11 @@ def _overlaid(base: Any, over: Any, name: str) -> Any:
         return _without_marks(over, name)
     if not isinstance(over, Dict) or not isinstance(base, Dict):
         raise MapError(name, 1, "a map must be a mapping")
+    origin = over.file or name
     found = _copy(base)
     for key, value in over.items():
         if key == "rows":
-            found["rows"] = _rows(base.get("rows", List()), value, name)
+            found["rows"] = _rows(base.get("rows", List()), value, name, origin)
         elif isinstance(value, Dict) and isinstance(base.get(key), Dict):
             inner = _copy(base[key])
             inner.update(value)
@@ -197,12 +211,12 @@ def _without_marks(content: Any, name: str) -> Any:
     if isinstance(content, Dict) and "rows" in content:
         for row in content["rows"]:
             if isinstance(row, Dict) and {"remove", "after", "before"} & row.keys() and not name.startswith("events"):
-                raise MapError(name, row.line, "there is no base file to remove or place a row in")
+                raise MapError(row.file or name, row.line, "there is no base file to remove or place a row in")
     return content
 
 
 def _copy(value: Dict) -> Dict:
-    found = Dict(value)
+    found = Dict(value, file=value.file)
     found.line, found.lines = value.line, dict(value.lines)
     return found
 
@@ -226,12 +240,12 @@ def _file(rows: List) -> Dict:
     return content
 
 
-def _rows(base: List, over: List, name: str) -> List:
+def _rows(base: List, over: List, name: str, origin: str) -> List:
     ids = row_ids(base, name)
     rows = list(base)
     for row in over:
         if not isinstance(row, Dict):
-            raise MapError(name, 1, "a row must be a mapping")
+            raise MapError(origin, 1, "a row must be a mapping")
         bare = _copy(row)
         place = {key: bare.pop(key, None) for key in ("remove", "after", "before")}
         if name == "events.yaml" and isinstance(place["remove"], List):
@@ -241,7 +255,7 @@ def _rows(base: List, over: List, name: str) -> List:
         known = str(bare["id"]) if "id" in bare else row_ids(single, name)[0]
         if place["remove"] is not None:
             if known not in ids:
-                raise MapError(name, row.line, f"there is no row {known} to remove")
+                raise MapError(origin, row.line, f"there is no row {known} to remove")
             at = ids.index(known)
             del rows[at], ids[at]
         elif known in ids:
@@ -251,7 +265,7 @@ def _rows(base: List, over: List, name: str) -> List:
             for key, step in (("after", 1), ("before", 0)):
                 if place[key] is not None:
                     if str(place[key]) not in ids:
-                        raise MapError(name, row.line, f"there is no row {place[key]}")
+                        raise MapError(origin, row.line, f"there is no row {place[key]}")
                     at = ids.index(str(place[key])) + step
             rows.insert(at, bare)
             ids.insert(at, known)

@@ -32,11 +32,16 @@ class List(list[Any]):
 
 
 class Dict(dict[str, Any]):
-    """A mapping with text keys; `lines` holds the line of each key."""
+    """A mapping with text keys; `lines` holds the line of each key, `file` the overlay's file ('': the map's own)."""
 
-    __slots__ = ("line", "lines")
+    __slots__ = ("file", "line", "lines")
+    file: str
     line: int
     lines: dict[str, int]
+
+    def __init__(self, *content: Any, file: str = "") -> None:
+        super().__init__(*content)
+        self.file = file
 
 
 def line_of(value: object) -> int:
@@ -44,8 +49,9 @@ def line_of(value: object) -> int:
     return getattr(value, "line", 0)
 
 
-def read(data: bytes, file: str) -> Any:
-    """The one document in a file; None if it is empty. Raises MapError."""
+def read(data: bytes, file: str, origin: str = "") -> Any:
+    """The one document in a file; None if it is empty. `origin`: how findings call it. Raises MapError."""
+    file = origin or file
     try:
         node = yaml.compose(data, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -53,10 +59,10 @@ def read(data: bytes, file: str) -> Any:
         raise MapError(file, mark.line + 1 if mark else 1, str(error.problem)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MapError(file, 1, "is not YAML in UTF-8") from error
-    return None if node is None else _convert(node, file, 0)
+    return None if node is None else _convert(node, file, 0, origin)
 
 
-def _convert(node: yaml.Node, file: str, depth: int) -> Any:
+def _convert(node: yaml.Node, file: str, depth: int, origin: str) -> Any:
     line = node.start_mark.line + 1
     if depth > _DEPTH:
         raise MapError(file, line, "is nested too deep")
@@ -65,10 +71,10 @@ def _convert(node: yaml.Node, file: str, depth: int) -> Any:
         text.line = line
         return text
     if isinstance(node, yaml.SequenceNode):
-        items = List([_convert(item, file, depth + 1) for item in node.value])
+        items = List([_convert(item, file, depth + 1, origin) for item in node.value])
         items.line = line
         return items
-    found = Dict()
+    found = Dict(file=origin)
     found.line = line
     found.lines = {}
     for key, value in node.value:
@@ -76,6 +82,6 @@ def _convert(node: yaml.Node, file: str, depth: int) -> Any:
             raise MapError(file, key.start_mark.line + 1, "a key must be a text")
         if key.value in found:
             raise MapError(file, key.start_mark.line + 1, f"the key {key.value} stands twice")
-        found[key.value] = _convert(value, file, depth + 1)
+        found[key.value] = _convert(value, file, depth + 1, origin)
         found.lines[key.value] = key.start_mark.line + 1
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mappings import MapError, load, load_content
+from mappings import MapError, MappingError, load, load_content
 from mappings.engine.difference import difference
 from mappings.engine.effective import EffectiveMap
 from mappings.engine.library import _overlaid
@@ -51,6 +51,26 @@ def test_rows_by_id(over: str, expected: dict[str, object]) -> None:
     effective = overlaid(over)
     assert patient(effective) == expected
     assert effective.hash != overlaid("rows: []").hash
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "place"),
+    [
+        ("segments/PID-Patient.yaml", "rows:\n- {to: active, set: 'true'}\n- {to: banana, from: PID-7}\n", 3),
+        ("segments/ZPI-Patient.yaml", "segment: ZPI -> Patient\nrows:\n- {to: gender, from: ZPI-2, table: None}\n", 3),
+        ("messages/ADT_A01.yaml", "rows:\n- {for: PID, make: Patient, into: patient}\n", 2),
+        ("segments/PV1-Encounter.yaml", "rows:\n- {id: nobody, remove: true}\n", 2),
+        ("datatypes/CX-Identifier.yaml", "rows: [\n", 2),
+        ("tables/AdministrativeSex.csv", "# policy: miss=banana\ncode,target\n", 1),
+    ],
+)
+def test_a_finding_in_an_overlay_names_its_folder(tmp_path: Path, file: str, text: str, place: int) -> None:
+    path = tmp_path / "north" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(MappingError) as raised:
+        load((tmp_path / "north",)).check()
+    assert f"north/{file}:{place}: " in str(raised.value)
 
 
 @pytest.mark.parametrize(
