@@ -9,7 +9,8 @@ stream per version, each JSON:
 - `structures`: {name: children}; a child is `[segment, min, max]`, `[group, min, max, children]` or, for a choice of
   segments, `["", 1, 1, children]`; max -1 = unbounded; group names without the structure's name in front;
 - `segments`: {name: [[data type, table, min, max, name], ...]}, field 1 first;
-- `types`: {name: [[data type, table, name], ...]}, component 1 first.
+- `types`: {name: [[data type, table, name, required], ...]}, component 1 first;
+- `tables`: {number: codes}, those that have codes (none in 2.1).
 """
 
 from __future__ import annotations
@@ -100,7 +101,16 @@ def _fields(name: str, node: Any) -> list[Any]:
 
 
 def _components(node: Any) -> list[Any]:
-    return [[reference[2], _table(reference[4]), reference[3]] for _, reference, *_ in node]
+    return [[reference[2], _table(reference[4]), reference[3], least] for _, reference, (least, _), _ in node]
+
+
+def _tables(package: str) -> dict[str, list[str]]:
+    try:
+        tables = import_module(f"{package}.tables").TABLES
+    except ModuleNotFoundError:  # 2.1
+        return {}
+    codes = {name: [one] if isinstance(one, str) else list(one or ()) for name, (_, one) in tables.items()}
+    return {str(_table(name)): sorted(found) for name, found in codes.items() if found}
 
 
 def version(number: str) -> dict[str, Any]:
@@ -110,6 +120,7 @@ def version(number: str) -> dict[str, Any]:
     return {
         "structures": {name: _children(name, node) for name, node in part["messages"].MESSAGES.items()},
         "segments": {name: _fields(name, node) for name, node in part["segments"].SEGMENTS.items() if len(name) == 3},
+        "tables": _tables(package),
         "types": {name: _components(node) for name, node in part["datatypes"].DATATYPES_STRUCTS.items()},
     }
 

@@ -36,6 +36,7 @@ class Component(NamedTuple):
     type: str
     table: str | None
     name: str
+    least: int
 
 
 # a child of a structure: [segment, min, max] or [group, min, max, children]; group '' = a choice of its children
@@ -49,7 +50,8 @@ class Dictionary:
     version: str
     structures: dict[str, list[Child]]
     segments: dict[str, list[list[object]]]
-    types: dict[str, list[list[str]]]
+    types: dict[str, list[list[object]]]
+    tables: dict[str, list[str]]
 
     def fields(self, segment: str) -> tuple[Field, ...] | None:
         """The segment's fields, field 1 first; None if this version has no such segment."""
@@ -58,7 +60,11 @@ class Dictionary:
 
     def components(self, datatype: str) -> tuple[Component, ...]:
         """The data type's components, component 1 first; none if it is primitive or unknown."""
-        return tuple(Component(*row) for row in self.types.get(datatype, ()))
+        return tuple(Component(*row) for row in self.types.get(datatype, ()))  # type: ignore[arg-type]
+
+    def codes(self, table: str) -> frozenset[str]:
+        """The codes of a table ('0001'); none if the version lists none."""
+        return _codes(self.version, table)
 
 
 @lru_cache(maxsize=1)
@@ -77,7 +83,12 @@ def load(version: str) -> Dictionary:
     with FILE.open("rb") as file:
         file.seek(start + offset)
         content = json.loads(zlib.decompress(file.read(length)))
-    return Dictionary(version, content["structures"], content["segments"], content["types"])
+    return Dictionary(version, content["structures"], content["segments"], content["types"], content["tables"])
+
+
+@lru_cache(maxsize=1024)
+def _codes(version: str, table: str) -> frozenset[str]:
+    return frozenset(load(version).tables.get(table, ()))
 
 
 @lru_cache(maxsize=256)

@@ -64,7 +64,7 @@ def test_components() -> None:
     assert dictionary.components("2.5.1", "HD") == ("IS", "ST", "ID")
     assert dictionary.components("2.5.1", "ST") == ()
     assert dictionary.components("2.3", "CWE") != ()  # a type that 2.3 doesn't know yet
-    assert dictionary.load("2.5.1").components("CX")[0] == ("ST", None, "ID_NUMBER")
+    assert dictionary.load("2.5.1").components("CX")[0] == ("ST", None, "ID_NUMBER", 0)
 
 
 def test_every_type_is_known() -> None:

@@ -1,0 +1,8 @@
+"""Conformance of a message to its version's standard and to a channel's profile: a report, never a gate."""
+
+from __future__ import annotations
+
+from adapters.hl7v2.conformance.profile import Profile, ProfileError, profile_schema, read_profile
+from adapters.hl7v2.conformance.standard import conform
+
+__all__ = ["Profile", "ProfileError", "conform", "profile_schema", "read_profile"]
