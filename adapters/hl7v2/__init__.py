@@ -13,6 +13,7 @@ from adapters.hl7v2.limits import Limits
 from adapters.hl7v2.message import Message, Segment
 from adapters.hl7v2.reader import read
 from adapters.hl7v2.units import Unit, units
+from adapters.hl7v2.writer import Value, WriteError, build, escape, with_field, write
 
 __all__ = [
     "NULL",
@@ -27,7 +28,11 @@ __all__ = [
     "Segment",
     "Tree",
     "Unit",
+    "Value",
+    "WriteError",
+    "build",
     "dictionary",
+    "escape",
     "group",
     "leaf_text",
     "leaves",
@@ -35,4 +40,6 @@ __all__ = [
     "read",
     "unescape",
     "units",
+    "with_field",
+    "write",
 ]

@@ -42,6 +42,7 @@ class Message:
     event: str  # MSH-9.2
     structure: str  # MSH-9.3 if it fits code and event, else derived; '' if neither is known
     control_id: str  # MSH-10
+    source: bytes  # the unit's bytes, as received or as written anew
     _by_name: dict[str, list[Segment]] = field(default_factory=dict)
 
     @property

@@ -63,6 +63,7 @@ def read(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
         event=kind.event,
         structure=kind.structure,
         control_id=unescape(control_id, delimiters, charset),
+        source=body,
         _by_name=by_name,
     )
 
