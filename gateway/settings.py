@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import UsageError
 
 if TYPE_CHECKING:
-    from mappings import MapSettings
+    from gateway.conversion.converter import Converter
     from pipelines.settings import Settings
 
-__all__ = ["load_settings", "map_settings"]
+__all__ = ["converter", "load_settings"]
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -26,10 +27,20 @@ def load_settings(path: Path | None) -> Settings:
         raise UsageError(str(error)) from error
 
 
-def map_settings(
-    config: Path | None, channel: str | None, zone: str | None, base: str | None
-) -> tuple[MapSettings, tuple[str, ...]]:
-    """What `convert` runs the maps with, and the overlays: a channel's or the defaults. Raises UsageError."""
+def converter(
+    config: Path | None,
+    channel: str | None,
+    zone: str | None = None,
+    base: str | None = None,
+    *,
+    overlays: tuple[str, ...] = (),
+    explain: bool = False,
+) -> Converter:
+    """What converts files: as a channel does, or with the defaults. `overlays` are further ones. Raises UsageError.
+
+    A channel's overlays and check concern its own format; files of other formats are converted with the built-in maps.
+    """
+    from gateway.conversion.converter import Converter
     from mappings import PUBLISHED_NAMESPACE
     from pipelines.channels import Channel
 
@@ -40,9 +51,13 @@ def map_settings(
             raise UsageError(f"{config} has no channel {channel!r}; it has {', '.join(settings.channels)}")
         chosen = settings.channels[channel]
     if zone is not None:
-        from dataclasses import replace
-
         chosen = replace(chosen, zone=zone)
         for fault in chosen.faults():
             raise UsageError(f"--zone: {fault}")
-    return chosen.map_settings(PUBLISHED_NAMESPACE, base or settings.service.base), chosen.overlays
+    layers = (*chosen.overlays, *overlays)
+    return Converter(
+        chosen.map_settings(PUBLISHED_NAMESPACE, base or settings.service.base),
+        {chosen.format: layers} if layers else {},
+        chosen.check,
+        explain,
+    )

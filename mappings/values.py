@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from adapters.fhir import JsonValue, decode_trusted, encode
-from adapters.hl7v2 import Issue
+from adapters.issue import Issue
 
 __all__ = ["Change", "Element", "MapSettings", "Mapped", "compose"]
 

@@ -15,12 +15,15 @@ from zoneinfo import available_timezones
 
 from adapters.hl7v2.mllp import Fault, Peek
 from mappings import MapSettings
+from pipelines.formats import FORMATS, LEVELS
 from pipelines.ports import GROUPS
 from pipelines.settingfields import setting
 
 ACKNOWLEDGEMENTS = frozenset({"ACK", "MCF"})
 # MSH field of each sender and receiver setting
 _PARTIES = {"sending_application": 3, "sending_facility": 4, "receiving_application": 5, "receiving_facility": 6}
+# settings that only an HL7 v2 header can meet
+_HL7V2_ONLY = ("listener", *_PARTIES, "message_types", "versions", "processing_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Channel:
     tenant: str = setting(
         "", "Tenant, which must be the data folder's; empty = that one.", pattern=r"|[a-z0-9][a-z0-9-]{0,62}"
     )
-    format: str = setting("hl7v2", "Format of what arrives.", choices=("hl7v2",))
+    format: str = setting("hl7v2", "Format of what arrives.", choices=FORMATS)
     listener: str = setting("", "HOST:PORT of an MLLP listener of its own; empty = `mllp.listen`, shared.")
     peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")
     sending_application: tuple[str, ...] = setting((), "MSH-3.1 of messages of this channel; empty = any.")
@@ -63,7 +66,7 @@ class Channel:
         {}, f"Topic group of a resource type, where it differs: one of {', '.join(GROUPS)}.", choices=GROUPS
     )
     check: str = setting("values", "`values`: what maps can't prove; `structure`: every resource, too, in full.",
-        choices=("values", "structure"))  # fmt: skip
+        choices=LEVELS)  # fmt: skip
     error_policy: str = setting(
         "pass", "After a failed message of a patient: later ones `pass`, or `wait` until it is solved.",
         choices=("pass", "wait"),
@@ -82,6 +85,10 @@ class Channel:
                 ip_network(peer, strict=False)
             except ValueError:
                 yield f"peers: {peer!r} is not an address or network"
+        if self.format != "hl7v2":
+            plain = Channel(self.name)
+            given = [name for name in _HL7V2_ONLY if getattr(self, name) != getattr(plain, name)]
+            yield from (f"{name}: only a channel of format hl7v2 can ask for it" for name in given)
 
     def map_settings(self, namespace: uuid.UUID, base: str) -> MapSettings:
         """What the maps of this channel are run with."""

@@ -3,29 +3,29 @@
     bytes ─► keep ═► map ─► translate ─► check ═► settle ─► seal ─► commit ═► release
              journal └──── pure, parallel ────┘   └─ ordered, one writer ─┘
 
-The same functions run inline in tests, in mapper processes (`carry`) and in the writer (`pipelines.writer`).
+The same functions run inline in tests, in mapper processes (`pure`, `carry`) and in the writer (`pipelines.writer`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 import ledger
 from adapters import fhir
-from adapters.hl7v2 import read
 from mappings import Mapped, MapSettings, resource
 from pipelines.channels import Channel
 from pipelines.envelope import Envelope
 from pipelines.errors import CheckFailed
+from pipelines.formats import Maps
 from pipelines.ownership import Ownership
 from pipelines.ports import Batch, Committed, Journal, Kept, State
 from pipelines.said import Spoken, speak
 from pipelines.settle import Incoming, Known, Policy, Settled
 from pipelines.settle import settle as _settle
 
-if TYPE_CHECKING:
-    from mappings import EffectiveMap
+Translator = Callable[[Mapped], Mapped]
+"""A channel's translation plan over its terminology packs, made by who starts the mapper; pure."""
 
 
 def keep(journal: Journal, envelope: Envelope) -> Future[Kept]:
@@ -33,19 +33,19 @@ def keep(journal: Journal, envelope: Envelope) -> Future[Kept]:
     return journal.append(envelope)
 
 
-def map(body: bytes, effective: EffectiveMap, settings: MapSettings) -> Mapped:  # noqa: A001 (the step's name)
-    """Source message + effective map + channel settings → changes. Knows no clock, network, state or randomness."""
-    return effective.map(read(body), settings)
+def map(body: bytes, maps: Maps, settings: MapSettings) -> Mapped:  # noqa: A001 (the step's name)
+    """One unit of a format + its effective maps + channel settings → changes. Knows no clock, state or randomness."""
+    return maps.map(body, settings)
 
 
-def translate(mapped: Mapped) -> Mapped:
-    """Look codings up in terminology packs. There are none yet: every coding passes as the sender wrote it."""
-    return mapped
+def translate(mapped: Mapped, translator: Translator | None) -> Mapped:
+    """Look codings up in terminology packs; without a plan every coding passes as the sender wrote it."""
+    return mapped if translator is None else translator(mapped)
 
 
-def check(mapped: Mapped, structure: bool) -> Mapped:
-    """What the map could not prove at load. Maps give valid values only; a channel may ask for proof of the rest."""
-    if structure:
+def check(mapped: Mapped, level: str) -> Mapped:
+    """What the map could not prove at load. Maps give valid values only; `structure` is proof of the rest."""
+    if level != "values":
         for change in mapped.changes:
             for finding in fhir.validate(resource(change)):
                 if finding.severity == "error":
@@ -53,11 +53,13 @@ def check(mapped: Mapped, structure: bool) -> Mapped:
     return mapped
 
 
-def carry(
-    body: bytes, effective: EffectiveMap, settings: MapSettings, channel: Channel, table: Ownership, key: bytes
-) -> Spoken:
-    """The pure half in one go: map ─► translate ─► check, and what the message says made ready to be settled."""
-    mapped = check(translate(map(body, effective, settings)), channel.check == "structure")
+def pure(body: bytes, maps: Maps, settings: MapSettings, level: str, translator: Translator | None = None) -> Mapped:
+    """The pure half in one go: map ─► translate ─► check."""
+    return check(translate(map(body, maps, settings), translator), level)
+
+
+def carry(mapped: Mapped, channel: Channel, table: Ownership, key: bytes) -> Spoken:
+    """What it says made ready to be settled; still pure."""
     return speak(mapped, table, channel.topics, key)
 
 

@@ -6,32 +6,25 @@ it costs that message and no other. A failure's text names classes, places and o
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
-from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read
-from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
-from mappings import MappingError, MapSettings, load
+from mappings import MappingError, MapSettings
 from pipelines import journey
 from pipelines.channels import Channel
 from pipelines.errors import CheckFailed, MapperFailed
+from pipelines.formats import Maps, Source, maps, source
+from pipelines.journey import Translator
 from pipelines.ownership import ownership
-from pipelines.said import Spoken, patients_of
+from pipelines.said import Spoken
 from pipelines.search import search_key
 from pipelines.settings import Settings
 
-if TYPE_CHECKING:
-    from mappings import EffectiveMap
-
-_PATIENT_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:MSH|EVN|PID|MRG)[^\r\n]*")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -55,67 +48,85 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
 
 Result = Spoken | Failure
 
-# class of the error → cause of the dead letter, first fit
+# class of the error → cause of the dead letter, first fit; before these the format's own (`Source.causes`)
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
-    (HeaderError, "header"),
-    (HeaderUnusable, "header"),
-    (LimitError, "limit"),
-    (Hl7Error, "structure"),
     (CheckFailed, "invalid"),
     (MapperFailed, "channel"),
     (MappingError, "mapping"),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What one channel's messages are mapped with."""
+
+    channel: Channel
+    source: Source
+    maps: Maps
+    settings: MapSettings
+    level: str
+    translator: Translator | None
+
+
 class Mapper:
-    """Maps messages of the configured channels, each with its own settings and effective map."""
+    """Maps messages of the configured channels, each with its own format, settings and effective maps."""
 
     def __init__(self, config: MapperConfig) -> None:
         self._config = config
         self._channels = config.channels
-        self._settings: dict[str, MapSettings] = {}
+        self._routes: dict[str, _Route] = {}
         self._ownership = ownership()
         self._key = search_key(config.namespace)
 
-    def effective(self, channel: str) -> EffectiveMap:
-        """The effective map of a channel; loading takes a while the first time."""
-        return _effective(self._channel(channel).overlays)
+    def effective(self, channel: str) -> Maps:
+        """The effective maps of a channel; loading takes a while the first time."""
+        return self._route(channel).maps
 
-    def load_all(self) -> dict[str, EffectiveMap]:
-        """Load every channel's map now: a broken overlay must stop the start, not the first message."""
+    def load_all(self) -> dict[str, Maps]:
+        """Load every channel's maps now: a broken overlay must stop the start, not the first message."""
         return {name: self.effective(name) for name in self._channels}
 
     def map(self, channel: str, body: bytes) -> Result:
         """One message of a channel."""
+        causes: tuple[tuple[type[Exception], str], ...] = ()
         try:
-            refused = self._channel(channel).refuses(peek(trim(body)))
+            route = self._route(channel)
+            causes = route.source.causes
+            refused = route.source.refuses(route.channel, body)
             if refused is not None:
-                return Failure("refused", f"MSH-{refused.field}" if refused.field else "", refused.text)
-            settings = self._map_settings(channel)
-            return journey.carry(
-                body, self.effective(channel), settings, self._channel(channel), self._ownership, self._key
-            )
+                return Failure("refused", refused.place, refused.text)
+            mapped = journey.pure(body, route.maps, route.settings, route.level, route.translator)
+            return journey.carry(mapped, route.channel, self._ownership, self._key)
         except Exception as error:  # noqa: BLE001 (the boundary, see above)
-            return replace_patients(failure(error), self.patients(channel, body))
+            return replace_patients(failure(error, causes), self.patients(channel, body))
 
     def patients(self, channel: str, body: bytes) -> tuple[str, ...]:
-        """Whose message it is, from its header and patient segments alone; () if not even that can be read."""
+        """Whose message it is, from what names its patients alone; () if not even that can be read."""
         try:
-            about = read(b"\r".join(_PATIENT_LINES.findall(body)))
-            return patients_of(self.effective(channel).map(about, self._map_settings(channel)))
+            route = self._route(channel)
+            return route.maps.patients(body, route.settings)
         except Exception:  # noqa: BLE001 (the boundary: the message has failed already, and this is best effort)
             return ()
 
-    def _channel(self, name: str) -> Channel:
-        found = self._channels.get(name)
+    def _route(self, name: str) -> _Route:
+        found = self._routes.get(name)
         if found is None:
-            raise MapperFailed("the message's channel is not configured any more: configure it again and replay")
+            found = self._routes[name] = self._made(name)
         return found
 
-    def _map_settings(self, name: str) -> MapSettings:
-        if name not in self._settings:
-            self._settings[name] = self._channel(name).map_settings(self._config.namespace, self._config.base)
-        return self._settings[name]
+    def _made(self, name: str) -> _Route:
+        channel = self._channels.get(name)
+        if channel is None:
+            raise MapperFailed("the message's channel is not configured any more: configure it again and replay")
+        row = source(channel.format)
+        return _Route(
+            channel,
+            row,
+            maps(channel.format, channel.overlays),
+            channel.map_settings(self._config.namespace, self._config.base),
+            row.level(channel.check),
+            None,  # translation plans come with terminology packs
+        )
 
 
 def config_of(settings: Settings, namespace: UUID) -> MapperConfig:
@@ -123,14 +134,9 @@ def config_of(settings: Settings, namespace: UUID) -> MapperConfig:
     return MapperConfig(settings.channels, namespace, settings.service.base)
 
 
-@cache
-def _effective(overlays: tuple[str, ...]) -> EffectiveMap:
-    return load(overlays)
-
-
-def failure(error: Exception) -> Failure:
+def failure(error: Exception, causes: tuple[tuple[type[Exception], str], ...] = ()) -> Failure:
     """The dead letter of an exception. Only our own errors' texts are known to hold no values."""
-    cause = next((name for kind, name in _CAUSES if isinstance(error, kind)), "error")
+    cause = next((name for kind, name in (*causes, *_CAUSES) if isinstance(error, kind)), "error")
     place = getattr(error, "place", "")
     if cause != "error":
         return Failure(cause, place if isinstance(place, str) else "", str(error))

@@ -10,21 +10,19 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from adapters.hl7v2 import Hl7Error, read
-from mappings import MapSettings, bundle, load, load_content
+from mappings import MapSettings, bundle
+from pipelines import journey
 from pipelines.datafolder import DataFolder
-from pipelines.errors import BlobMissing, NoSuchEntry
+from pipelines.errors import BlobMissing, CheckFailed, NoSuchEntry
+from pipelines.formats import maps, source
 from pipelines.ports import GROUPS, Entry, StoredOutcome
 from pipelines.reads import StateReader
 from pipelines.search import search_key, term
 from pipelines.segments import SegmentReader
 from pipelines.settings import Settings
 from pipelines.topics import EmbeddedTopics, instant
-
-if TYPE_CHECKING:
-    from mappings import EffectiveMap
 
 WAITING = "waiting"  # kept, not yet settled
 
@@ -154,7 +152,8 @@ def show(folder: DataFolder, settings: Settings, seq: int) -> Shown:
             detail |= {"cause": letter.cause, "place": letter.place, "text": letter.text, "attempts": letter.attempts}
         raw = _raw(folder, entry)
         made = None if outcome is None or not outcome.map_hash else state.map(outcome.map_hash)
-        data, lineage = _mapped(folder, settings, found, raw, made)
+        format_ = outcome.format if outcome is not None else _there(entry).format
+        data, lineage = _mapped(folder, settings, found, format_, raw, made)
         records = tuple(_records(state, topics, seq))
     return Shown(found, raw, detail, records, data, lineage, made is not None)
 
@@ -182,20 +181,21 @@ def _raw(folder: DataFolder, entry: Entry | None) -> bytes | None:
 
 
 def _mapped(
-    folder: DataFolder, settings: Settings, found: Found, raw: bytes | None, content: bytes | None
+    folder: DataFolder, settings: Settings, found: Found, format_: str, raw: bytes | None, content: bytes | None
 ) -> tuple[bytes | None, tuple[str, ...]]:
     """The Bundle and its lineage, made again: pure functions need no copy of their results."""
     channel = settings.channels.get(found.channel)
-    if raw is None or channel is None:
+    if raw is None or channel is None or channel.format != format_:
         return None, ()
-    effective: EffectiveMap = load_content(content) if content is not None else load(channel.overlays)
+    row = source(format_)
+    effective = row.load_content(content) if content is not None else maps(format_, channel.overlays)
     run: MapSettings = channel.map_settings(folder.keystore.namespace, settings.service.base)
+    errors: tuple[type[Exception], ...] = (CheckFailed, *row.errors)
     try:
-        message = read(raw)
-    except Hl7Error:
+        mapped = journey.pure(raw, effective, run, row.level(channel.check))
+        return bundle(mapped, run.base), tuple(effective.explain(raw, run))
+    except errors:
         return None, ()
-    lines = tuple(str(line) for line in effective.explain(message, run))
-    return bundle(effective.map(message, run), run.base), lines
 
 
 def _found(outcome: StoredOutcome) -> Found:

@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from pipelines.channels import Channel
 from pipelines.errors import SettingsError
+from pipelines.formats import FORMATS
 from pipelines.journal import JournalSettings
 from pipelines.settingfields import SECTION_NAME, faults_of, read_table, setting
 
 ENV_PREFIX = "TABELLION__"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-DEFAULT_CHANNEL = "hl7v2"
 _MIB = 1 << 20
 
 
@@ -97,15 +97,21 @@ class Settings:
     storage: Storage = field(default_factory=Storage)
     pipeline: Pipeline = field(default_factory=Pipeline)
     kafka: Kafka = field(default_factory=Kafka)
-    channels: Mapping[str, Channel] = field(default_factory=lambda: {DEFAULT_CHANNEL: Channel(DEFAULT_CHANNEL)})
+    channels: Mapping[str, Channel] = field(
+        default_factory=lambda: {name: Channel(name, format=name) for name in FORMATS}
+    )
 
     def channels_on(self, listen: str) -> tuple[Channel, ...]:
-        """Channels of one listener ('' = `mllp.listen`)."""
-        return tuple(channel for channel in self.channels.values() if channel.listener == listen)
+        """Channels of one MLLP listener ('' = `mllp.listen`)."""
+        return tuple(channel for channel in self.channels_of("hl7v2") if channel.listener == listen)
+
+    def channels_of(self, format_: str) -> tuple[Channel, ...]:
+        """Channels of one format; the first is what nobody chose another for."""
+        return tuple(channel for channel in self.channels.values() if channel.format == format_)
 
     def listeners(self) -> tuple[str, ...]:
         """Every MLLP listener that has a channel, as configured; '' stands for `mllp.listen`."""
-        return tuple(dict.fromkeys(channel.listener for channel in self.channels.values()))
+        return tuple(dict.fromkeys(channel.listener for channel in self.channels_of("hl7v2")))
 
     def retention_days(self) -> int:
         """Days that journal segments are kept, 0 = for ever: channels share the segments, so the longest counts."""

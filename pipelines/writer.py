@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from pipelines import journey, replay
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
 from pipelines.errors import BlobMissing
+from pipelines.formats import Maps
 from pipelines.mapper import Failure, Mapper, Result, config_of
 from pipelines.outcomes import action_detail, flagged
 from pipelines.pool import Inline, Mappers
@@ -27,9 +27,6 @@ from pipelines.settings import Pipeline, Settings
 from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged
 from pipelines.stamp import Origin, effective
 from pipelines.writermetrics import WriterMetrics
-
-if TYPE_CHECKING:
-    from mappings import EffectiveMap
 
 _READ = 64  # entries per look into the journal: each may hold 1 MiB
 _BATCH_BYTES = 32 << 20
@@ -47,7 +44,7 @@ class Writer:
         *,
         channels: Mapping[str, Channel],
         pipeline: Pipeline,
-        effective_map: Callable[[str], EffectiveMap],
+        effective_map: Callable[[str], Maps],
         metrics: WriterMetrics | None = None,
         committed: Callable[[Committed], None] = lambda _: None,
     ) -> None:

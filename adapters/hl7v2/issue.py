@@ -1,16 +1,5 @@
-"""An issue found in a message, in the terms of FHIR OperationOutcome.issue; it never holds a value of the message."""
+"""Issues of HL7 v2 messages: the room's one value (`adapters.issue`), under the name this package uses."""
 
-from __future__ import annotations
+from adapters.issue import Issue
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One finding. `severity` error: content was not carried, or the message breaks its own header."""
-
-    severity: str  # error | warning | information
-    code: str  # FHIR IssueType: required, structure, value, not-supported, incomplete, ...
-    path: str | None  # source path, `MSH[1]-18[1].1.1`; None = the whole message
-    expression: str | None  # FHIRPath of what it concerns in the output, if any
-    text: str
+__all__ = ["Issue"]

@@ -31,7 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check."""
-    from mappings import MappingError, load
+    from mappings import MappingError
+    from pipelines.formats import maps
     from pipelines.settings import json_schema
 
     if options.schema:
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(options.file)
     for channel in settings.channels.values():
         try:
-            load(channel.overlays).check()
+            maps(channel.format, channel.overlays).check()
         except MappingError as error:
             raise UsageError(f"[channels.{channel.name}] overlays: {error}") from error
     names = ", ".join(settings.channels)

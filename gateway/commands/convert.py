@@ -43,10 +43,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Convert."""
     from gateway.conversion.run import Options, convert, refuse_full
-    from gateway.settings import map_settings
+    from gateway.settings import converter
+    from pipelines.formats import FORMATS
 
-    if options.format in ("cda", "dicom", "fhir"):
-        raise UsageError(f"--format {options.format}: not yet; this version converts hl7v2")
+    if options.format not in ("auto", *FORMATS):
+        raise UsageError(f"--format {options.format}: not yet; this version converts {', '.join(FORMATS)}")
     if options.explain and options.report == "-":
         raise UsageError("--explain and --report - both write to standard output: name a report file")
     if options.jobs < 1:
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if options.base is not None and not options.base.startswith(("http://", "https://")):
         raise UsageError("--base takes an http or https URL")
     refuse_full(options.out, options.force)
-    settings, overlays = map_settings(options.config, options.channel, options.zone, options.base)
+    chosen = converter(options.config, options.channel, options.zone, options.base, explain=options.explain)
     return convert(
         Options(
             paths=options.paths,
@@ -64,8 +65,6 @@ def run(options: argparse.Namespace) -> int:
             out=options.out,
             report=options.report,
             jobs=options.jobs,
-            explain=options.explain,
-            settings=settings,
-            overlays=overlays,
+            converter=chosen,
         )
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import Failed, UsageError
-from gateway.settings import map_settings
+from gateway.settings import converter
 
 if TYPE_CHECKING:
     from mappings import EffectiveMap
@@ -53,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
     if bool(options.config) != bool(options.channel):
         raise UsageError("--config and --channel go together")
-    settings, overlays = map_settings(options.config, options.channel, None, None)
+    chosen = converter(options.config, options.channel, overlays=tuple(options.overlay), explain=True)
     try:
-        effective = load((*overlays, *options.overlay))
+        effective = load(chosen.overlays.get("hl7v2", ()))
         if options.action == "check":
             return _check(effective)
         if options.action == "diff":
@@ -64,8 +64,7 @@ def run(options: argparse.Namespace) -> int:
         raise Failed(str(error)) from error
     from gateway.conversion.run import Options, convert
 
-    layers = (*overlays, *options.overlay)
-    return convert(Options(options.paths, "auto", None, None, 1, True, settings, layers))
+    return convert(Options(options.paths, "auto", None, None, 1, chosen))
 
 
 def _check(effective: EffectiveMap) -> int:

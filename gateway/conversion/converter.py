@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adapters.hl7v2 import Issue
-    from mappings import EffectiveMap, Mapped, MapSettings
+    from adapters.issue import Issue
+    from mappings import Mapped, MapSettings
 
 __all__ = ["Converter", "Line", "Result"]
 
@@ -18,11 +19,15 @@ Line = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one unit: its line without place and Bundle path, the Bundle's bytes, the explanation's lines."""
+    """What became of one unit: its line without place and Bundle path, the Bundle's bytes, the explanation's lines.
+
+    `place`: where the Bundle goes that this unit shares with others; `bundle` is then its `Mapped` as bytes.
+    """
 
     line: Line
     bundle: bytes | None
     explanation: tuple[str, ...] = ()
+    place: str = ""
 
 
 def issue_line(issue: Issue) -> Line:
@@ -36,32 +41,48 @@ def issue_line(issue: Issue) -> Line:
     }
 
 
+@dataclass(frozen=True, slots=True)
 class Converter:
-    """Converts HL7 v2 units with one effective map and one channel's settings."""
+    """Converts units of any format as one channel does. Maps are loaded when their format first comes.
 
-    def __init__(self, effective: EffectiveMap, settings: MapSettings, explain: bool = False) -> None:
-        self._effective = effective
-        self._settings = settings
-        self._explain = explain
+    `overlays`: format → folders of map overlays. `level`: the channel's check.
+    """
 
-    def message(self, body: bytes, found: tuple[Issue, ...] = ()) -> Result:
-        """Convert the bytes of one message; `found` are issues of the walk (what stood before it)."""
-        from adapters.hl7v2 import Hl7Error, read
+    settings: MapSettings
+    overlays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    level: str = "values"
+    explain: bool = False
+
+    def prepare(self) -> None:
+        """Load the maps that have overlays now: if one is faulty, that is one plain error. Raises MappingError."""
+        from pipelines.formats import maps
+
+        for format_, overlays in self.overlays.items():
+            maps(format_, overlays)
+
+    def unit(self, format_: str, body: bytes, found: tuple[Issue, ...] = ()) -> Result:
+        """Convert the bytes of one unit; `found` are issues of the walk (what stood before it)."""
         from mappings import bundle
+        from pipelines import journey
+        from pipelines.errors import CheckFailed
+        from pipelines.formats import maps, source
 
+        row = source(format_)
+        effective = maps(format_, self.overlays.get(format_, ()))
+        errors: tuple[type[Exception], ...] = (CheckFailed, *row.errors)
         begun = time.perf_counter()
         try:
-            message = read(body)
-        except Hl7Error as error:
-            line = failed(body, "hl7v2", str(error), begun)
+            mapped = journey.pure(body, effective, self.settings, row.level(self.level))
+        except errors as error:
+            line = failed(body, format_, str(error), begun)
             line["issues"] = [*map(issue_line, found), *_list(line["issues"])]
             return Result(line, None)
-        mapped = self._effective.map(message, self._settings)
-        data = bundle(mapped, self._settings.base) + b"\n"
-        explanation: tuple[str, ...] = ()
-        if self._explain:
-            explanation = tuple(str(step) for step in self._effective.explain(message, self._settings))
-        return Result(_mapped(body, mapped, found, begun), data, explanation)
+        explanation = tuple(effective.explain(body, self.settings)) if self.explain else ()
+        if row.together is not None:
+            place = row.together.place(mapped)
+            return Result(_mapped(body, format_, mapped, found, begun), mapped.to_bytes(), explanation, place)
+        data = bundle(mapped, self.settings.base) + b"\n"
+        return Result(_mapped(body, format_, mapped, found, begun), data, explanation)
 
 
 def _list(value: object) -> list[object]:
@@ -69,7 +90,7 @@ def _list(value: object) -> list[object]:
     return value
 
 
-def _mapped(body: bytes, mapped: Mapped, found: tuple[Issue, ...], begun: float) -> Line:
+def _mapped(body: bytes, format_: str, mapped: Mapped, found: tuple[Issue, ...], begun: float) -> Line:
     issues = [issue_line(issue) for issue in (*found, *mapped.issues)]
     status = mapped.status
     if any(issue["severity"] == "error" for issue in issues):
@@ -80,7 +101,7 @@ def _mapped(body: bytes, mapped: Mapped, found: tuple[Issue, ...], begun: float)
     counts = dict(zip(("mapped", "kept", "excused", "residue"), mapped.leaves, strict=True))
     return {
         "sha256": mapped.sha256.hex(),
-        "format": "hl7v2",
+        "format": format_,
         "type": mapped.type,
         "status": status,
         "resources": dict(sorted(resources.items())),

@@ -24,18 +24,13 @@ from gateway.errors import InputError, UsageError
 from gateway.progress import Progress
 
 if TYPE_CHECKING:
-    from adapters.hl7v2 import Issue
-    from mappings import MapSettings
+    from adapters.issue import Issue
 
 __all__ = ["Options", "convert", "refuse_full"]
 
 _WINDOW = 4  # jobs under way per process: bounds memory, keeps every process busy
 _CHUNK = 32  # messages per job
-_NOT_YET = {
-    "cda": "CDA documents are not converted yet",
-    "dicom": "DICOM is not converted yet",
-    "fhir": "FHIR is not read yet",
-}
+_NAMES = {"hl7v2": "HL7 v2", "cda": "a CDA document", "dicom": "DICOM", "fhir": "FHIR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +42,16 @@ class Options:
     out: Path | None
     report: str | None
     jobs: int
-    explain: bool
-    settings: MapSettings
-    overlays: tuple[str, ...] = ()
+    converter: Converter
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One line of the report to be: a message to convert, or a line that is already known."""
+    """One line of the report to be: a unit to convert, or a line that is already known."""
 
     source: Source
     index: int | None
+    format: str = ""
     body: bytes = b""
     found: tuple[Issue, ...] = ()
     line: Line | None = None
@@ -67,14 +61,15 @@ def convert(options: Options) -> int:
     """Run; give the exit code: 0, or 1 if a unit failed. Raises UsageError and InputError."""
     worst = 0
     count = 0
+    shared: _Shared = {}
     progress = Progress("converted")
     with ExitStack() as stack:
-        table = None if options.report or options.explain else Table(sys.stdout)
+        table = None if options.report or options.converter.explain else Table(sys.stdout)
         report = _report(options, stack)
         for unit, result in _results(options):
             count += 1
             worst = max(worst, result.line["status"] == "failed")
-            bundle = _write(options.out, unit, result.bundle)
+            bundle = _keep(options.out, unit, result, shared)
             line: Line = {"source": printable(unit.source.name), "index": unit.index}
             line |= {key: result.line[key] for key in ("sha256", "format", "type", "status")}
             line["bundle"] = bundle
@@ -83,9 +78,10 @@ def convert(options: Options) -> int:
                 report.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
             if table is not None:
                 table.row(line)
-            if options.explain:
+            if options.converter.explain:
                 _explain(line, result)
             progress.advance()
+        _write_shared(options, shared)
         progress.finish()
         if table is not None:
             table.end()
@@ -116,46 +112,56 @@ def _explain(line: Line, result: Result) -> None:
 
 def _units(options: Options) -> Iterator[_Unit]:
     """Every line of the report, in walk order."""
+    from pipelines.formats import FORMATS
+
     for source in walk(options.paths):
         data = source.read()
         found = detect(data)
-        if found == "hl7v2" or (options.format == "hl7v2" and found is None and source.named):
-            yield from _messages(source, data)
-        elif found is not None:
-            yield _Unit(source, None, line=_other(source, data, found))
+        if found is None and options.format != "auto" and source.named:
+            found = options.format
+        if found is None:
+            yield _Unit(source, None, line=_no_unit(source, data, options.format))
+        elif options.format not in ("auto", found):
+            asked = _NAMES[options.format]
+            yield _Unit(source, None, line=_left_out(source, data, found, f"{_NAMES[found]}; {asked} was asked for"))
+        elif found not in FORMATS:
+            yield _Unit(source, None, line=_left_out(source, data, found, f"{_NAMES[found]} is not converted yet"))
         else:
-            yield _Unit(source, None, line=_no_message(source, data))
+            yield from _units_of(source, data, found)
 
 
-def _messages(source: Source, data: bytes) -> Iterator[_Unit]:
-    from adapters.hl7v2 import units
+def _units_of(source: Source, data: bytes, found: str) -> Iterator[_Unit]:
+    from pipelines.formats import source as row
 
     empty = True
-    for unit in units(data):
+    for unit in row(found).units(data):
         empty = False
-        if unit.kind == "envelope":
-            yield _Unit(source, None, line=_envelope(unit.type, data, unit.issues))
+        if unit.envelope:
+            yield _Unit(source, None, line=_envelope(found, unit.envelope, data, unit.issues))
         else:
-            yield _Unit(source, unit.index, unit.body, tuple(unit.issues))
+            yield _Unit(source, unit.index, found, unit.body, unit.issues)
     if empty:
-        yield _Unit(source, None, line=_no_message(source, data))
+        yield _Unit(source, None, line=_no_unit(source, data, found))
 
 
-def _envelope(kind: str | None, data: bytes, issues: Sequence[Issue]) -> Line:
-    line = failed(data, "hl7v2", "", time.perf_counter())
+def _envelope(format_: str, kind: str, data: bytes, issues: Sequence[Issue]) -> Line:
+    line = failed(data, format_, "", time.perf_counter())
     status = "partial" if issues else "ok"
     return line | {"type": kind, "status": status, "issues": [issue_line(issue) for issue in issues]}
 
 
-def _other(source: Source, data: bytes, found: str) -> Line:
+def _left_out(source: Source, data: bytes, found: str | None, text: str) -> Line:
     if source.named:
-        return failed(data, found, _NOT_YET[found], time.perf_counter(), "not-supported")
-    return _skipped(data, found, _NOT_YET[found])
+        return failed(data, found, text, time.perf_counter(), "not-supported" if found else "structure")
+    return _skipped(data, found, text)
 
 
-def _no_message(source: Source, data: bytes) -> Line:
-    text = "no HL7 v2 message: no line begins with MSH and a separator"
-    return failed(data, None, text, time.perf_counter()) if source.named else _skipped(data, None, text)
+def _no_unit(source: Source, data: bytes, asked: str) -> Line:
+    from pipelines.formats import FORMATS
+    from pipelines.formats import source as row
+
+    nouns = [row(name).noun for name in FORMATS if asked in ("auto", name)]
+    return _left_out(source, data, None, f"no {' or '.join(nouns)}")
 
 
 def _skipped(data: bytes, found: str | None, text: str) -> Line:
@@ -167,9 +173,9 @@ def _results(options: Options) -> Iterator[tuple[_Unit, Result]]:
     """Each unit with its result, in walk order, whatever the number of processes."""
     from mappings import MappingError
 
+    converter = options.converter
     try:
-        # before any process starts: a faulty overlay is one plain error
-        converter = _converter(options.settings, options.overlays, options.explain)
+        converter.prepare()  # before any process starts
     except MappingError as error:
         raise UsageError(str(error)) from error
     if options.jobs == 1:
@@ -177,8 +183,7 @@ def _results(options: Options) -> Iterator[tuple[_Unit, Result]]:
             yield unit, _one(converter, unit)
         return
     context = get_context("spawn")
-    start = (options.settings, options.overlays, options.explain)
-    with ProcessPoolExecutor(options.jobs, context, initializer=_start, initargs=start) as pool:
+    with ProcessPoolExecutor(options.jobs, context, initializer=_start, initargs=(converter,)) as pool:
         under_way: deque[tuple[list[_Unit], Future[list[Result]]]] = deque()
         try:
             for chunk in _chunks(_units(options)):
@@ -208,18 +213,12 @@ def _chunks(units: Iterator[_Unit]) -> Iterator[list[_Unit]]:
         yield chunk
 
 
-def _converter(settings: MapSettings, overlays: tuple[str, ...], explain: bool) -> Converter:
-    from mappings import load
-
-    return Converter(load(overlays), settings, explain)
-
-
 _worker: list[Converter] = []  # the one converter of a pool process
 
 
-def _start(settings: MapSettings, overlays: tuple[str, ...], explain: bool) -> None:
+def _start(converter: Converter) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends the pool
-    _worker.append(_converter(settings, overlays, explain))
+    _worker.append(converter)
 
 
 def _many(chunk: list[_Unit]) -> list[Result]:
@@ -227,14 +226,42 @@ def _many(chunk: list[_Unit]) -> list[Result]:
 
 
 def _one(converter: Converter, unit: _Unit) -> Result:
-    return Result(unit.line, None) if unit.line is not None else converter.message(unit.body, unit.found)
+    if unit.line is not None:
+        return Result(unit.line, None)
+    return converter.unit(unit.format, unit.body, unit.found)
 
 
-def _write(out: Path | None, unit: _Unit, data: bytes | None) -> str | None:
-    """Write a Bundle aside and rename it; give its path below `out` as the report shows it."""
-    if out is None or data is None:
+_Shared = dict[tuple[str, str], list[bytes]]
+"""(format, place) → what the units there said, in walk order."""
+
+
+def _keep(out: Path | None, unit: _Unit, result: Result, shared: _Shared) -> str | None:
+    """Write a unit's Bundle, or put it to those it shares one with; the path below `out` as the report shows it."""
+    if out is None or result.bundle is None:
         return None
+    if result.place:
+        shared.setdefault((unit.format, result.place), []).append(result.bundle)
+        return result.place
     relative = f"{unit.source.argument}/{unit.source.relative}.{unit.index or 0:06d}.json"
+    _write(out, relative, result.bundle)
+    return printable(relative.replace(os.sep, "/"))
+
+
+def _write_shared(options: Options, shared: _Shared) -> None:
+    """The Bundles of several units, once all have been read."""
+    from mappings import Mapped, bundle
+    from pipelines.formats import source
+
+    for (format_, place), parts in shared.items():
+        together = source(format_).together
+        assert together is not None
+        assert options.out is not None
+        mapped = together.join([Mapped.from_bytes(part) for part in parts])
+        _write(options.out, place, bundle(mapped, options.converter.settings.base) + b"\n")
+
+
+def _write(out: Path, relative: str, data: bytes) -> None:
+    """Write a Bundle aside and rename it."""
     target = out / relative
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +270,6 @@ def _write(out: Path | None, unit: _Unit, data: bytes | None) -> str | None:
         os.replace(aside, target)
     except OSError as error:
         raise InputError(f"can't write {printable(str(target))}: {error.strerror}") from error
-    return printable(relative.replace(os.sep, "/"))
 
 
 def refuse_full(out: Path | None, force: bool) -> None:

@@ -16,8 +16,8 @@ from gateway.addresses import parse_address
 from gateway.http import HttpPort
 from gateway.serving.children import Children
 from gateway.serving.intake import Intake
-from mappings import load
 from pipelines.datafolder import DataFolder, open_folder
+from pipelines.formats import maps
 from pipelines.journal import SqliteJournal
 from pipelines.logs import Log
 from pipelines.metrics import Registry, read_snapshots
@@ -47,8 +47,8 @@ def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[
     """
     folder = open_folder(path, create=True)
     check_tenant(settings, folder)
-    for overlays in {channel.overlays for channel in settings.channels.values()}:
-        load(overlays).check()  # here, where it is one plain error; the writer could only fail again and again
+    for format_, overlays in {(channel.format, channel.overlays) for channel in settings.channels.values()}:
+        maps(format_, overlays).check()  # here, where it is one plain error; the writer could only fail again and again
     with folder.lock():
         return uvloop.run(_serve(folder, settings, addresses, ready))
 
@@ -75,7 +75,7 @@ async def _serve(
         children.start(folder.path, settings, settings.pipeline.mappers)
         wanted = {name: parse_address(name or addresses.mllp) for name in settings.listeners()}
         bound = dict(zip(wanted, await intake.listen(wanted), strict=True))
-        mllp = bound.get("") or next(iter(bound.values()))
+        mllp = bound.get("") or next(iter(bound.values()), None)
         ready({"ready": True, "mllp": mllp, "dicom": None, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
         while not stopping.is_set():

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import ledger
-from mappings import Change, Element, load
+from mappings import Change, Element
 from pipelines import journey
 from pipelines.datafolder import init_folder
 from pipelines.envelope import Envelope
 from pipelines.errors import CheckFailed
+from pipelines.formats import maps
 from pipelines.ownership import ownership
 from pipelines.ports import Batch, Outcome, Record
 from pipelines.search import search_key
@@ -35,14 +36,15 @@ def test_the_steps_stand_in_the_order_of_the_table_and_in_few_lines() -> None:
 
 def test_a_message_by_hand_from_bytes_to_a_receipt_that_verifies(tmp_path: Path) -> None:
     folder = init_folder(tmp_path / "data")
-    effective, channel = load(), CHANNELS["adt"]
+    effective, channel = maps("hl7v2"), CHANNELS["adt"]
     settings = channel.map_settings(folder.keystore.namespace, BASE)
     body = adt("A01", "20260301080000+0100", pid(), visit())
     with closing(folder.journal()) as journal:
         kept = journey.keep(journal, Envelope("adt", "hl7v2", body, b"C1")).result(10)
         entry = journal.get(kept.seq)
     assert entry is not None
-    spoken = journey.carry(body, effective, settings, channel, ownership(), search_key(folder.keystore.namespace))
+    mapped = journey.pure(body, effective, settings, channel.check)
+    spoken = journey.carry(mapped, channel, ownership(), search_key(folder.keystore.namespace))
     records = []
     for said in spoken.said:
         settled = journey.settle(None, Incoming(said, Origin(0, "adt", entry.seq)), Policy())
@@ -77,18 +79,24 @@ def test_a_message_by_hand_from_bytes_to_a_receipt_that_verifies(tmp_path: Path)
             assert sealed.commitment.hex() == message.headers["ce_fingerprint"]
 
 
-def test_translate_passes_everything() -> None:
-    assert journey.translate(EMPTY) is EMPTY
+def test_translate_without_a_plan_passes_everything() -> None:
+    assert journey.translate(EMPTY, None) is EMPTY
+
+
+def test_translate_asks_the_channels_translator() -> None:
+    from dataclasses import replace
+
+    assert journey.translate(EMPTY, lambda mapped: replace(mapped, status="partial")).status == "partial"
 
 
 def test_check_lets_nothing_invalid_pass_where_a_channel_asks() -> None:
     from dataclasses import replace
 
     bad = replace(EMPTY, changes=(Change("Patient", "p", "p", (Element("gender", "", "banana"),)),))
-    assert journey.check(bad, structure=False) is bad
+    assert journey.check(bad, "values") is bad
     with pytest.raises(CheckFailed) as error:
-        journey.check(bad, structure=True)
+        journey.check(bad, "structure")
     assert error.value.place == "Patient.gender"
     assert "banana" not in str(error.value)
     good = replace(EMPTY, changes=(Change("Patient", "p", "p", (Element("gender", "", "female"),)),))
-    assert journey.check(good, structure=True) is good
+    assert journey.check(good, "structure") is good

@@ -1,0 +1,92 @@
+"""HL7 v2 as a source: messages in ER7 encoding (HL7 v2 chapter 2), mapped by `mappings/hl7v2`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import mappings
+from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read, units
+from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
+from pipelines.formats.source import Refusal, Source, Unit
+from pipelines.said import patients_of
+
+if TYPE_CHECKING:
+    from mappings import EffectiveMap, Mapped, MapSettings
+    from pipelines.channels import Channel
+
+__all__ = ["SOURCE", "Hl7v2Maps"]
+
+_PATIENT_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:MSH|EVN|PID|MRG)[^\r\n]*")
+
+
+class Hl7v2Maps:
+    """An effective map behind the reader."""
+
+    def __init__(self, effective: EffectiveMap) -> None:
+        self.effective = effective
+
+    @property
+    def hash(self) -> str:
+        return self.effective.hash
+
+    @property
+    def content(self) -> bytes:
+        return self.effective.content
+
+    def map(self, body: bytes, settings: MapSettings) -> Mapped:
+        return self.effective.map(read(body), settings)
+
+    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
+        return self.effective.explain(read(body), settings)
+
+    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
+        """From the header and patient segments alone."""
+        about = read(b"\r".join(_PATIENT_LINES.findall(body)))
+        return patients_of(self.effective.map(about, settings))
+
+    def check(self) -> None:
+        self.effective.check()
+
+
+def _load(overlays: Sequence[str]) -> Hl7v2Maps:
+    return Hl7v2Maps(mappings.load(overlays))
+
+
+def _load_content(content: bytes) -> Hl7v2Maps:
+    return Hl7v2Maps(mappings.load_content(content))
+
+
+def _units(data: bytes) -> Iterator[Unit]:
+    for unit in units(data):
+        yield Unit(unit.index, unit.body, unit.issues, unit.type)
+
+
+def _identity(body: bytes) -> bytes:
+    """MSH-10 byte for byte."""
+    try:
+        return peek(trim(body)).control_id
+    except HeaderUnusable:
+        return b""
+
+
+def _refuses(channel: Channel, body: bytes) -> Refusal | None:
+    fault = channel.refuses(peek(trim(body)))
+    return None if fault is None else Refusal(f"MSH-{fault.field}" if fault.field else "", fault.text)
+
+
+SOURCE = Source(
+    noun="HL7 v2 message",
+    load=_load,
+    load_content=_load_content,
+    units=_units,
+    identity=_identity,
+    refuses=_refuses,
+    causes=(
+        (HeaderError, "header"),
+        (HeaderUnusable, "header"),
+        (LimitError, "limit"),
+        (Hl7Error, "structure"),
+    ),
+)

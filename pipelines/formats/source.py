@@ -1,0 +1,102 @@
+"""What the journey needs to know of a format, and nothing else: the values of the table in `pipelines.formats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from adapters.issue import Issue
+
+if TYPE_CHECKING:
+    from mappings import Mapped, MapSettings
+    from pipelines.channels import Channel
+
+LEVELS = ("values", "structure")
+"""How far what the maps give is checked, each more than the one before."""
+
+__all__ = ["LEVELS", "Maps", "Refusal", "Source", "Together", "Unit"]
+
+
+class Maps(Protocol):
+    """The effective maps of a format: base under overlays. Pure functions of bytes and settings."""
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of `content`."""
+
+    @property
+    def content(self) -> bytes:
+        """All effective rules as bytes, from which `Source.load_content` makes the same maps again."""
+
+    def map(self, body: bytes, settings: MapSettings) -> Mapped:
+        """Read one unit and say what it says. Raises the format's errors (`Source.causes`) and MappingError."""
+
+    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
+        """`element <- source <- rule (file and line)`, a line for each element written. Raises as `map`."""
+
+    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
+        """Ids of the patients of a unit that can't be mapped, as far as they can be read. May raise anything."""
+
+    def check(self) -> None:
+        """Compile everything now. Raises MappingError with all findings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One message, document, resource or object of a file; or, with `envelope`, what a batch file says of itself."""
+
+    index: int | None  # 0-based among the file's units; None for an envelope
+    body: bytes  # the bytes that sha256 and ids are made of
+    issues: tuple[Issue, ...] = ()  # found around the unit, such as bytes before it
+    envelope: str = ""  # its type, such as FHS
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a channel doesn't take a unit; no content of it. `place` is the source path at fault, '' for none."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Of a format whose units make one Bundle together when files are converted (DICOM: a study).
+
+    `place`: path of the Bundle below the output folder, from one unit's `Mapped`, such as `study/<uuid>.json`.
+    `join`: all units of one place, in walk order, as one `Mapped`.
+    """
+
+    place: Callable[[Mapped], str]
+    join: Callable[[Sequence[Mapped]], Mapped]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One format.
+
+    `noun`: of one unit, for texts. `units`: of a file; never raises. `identity`: what tells a unit sent again from a
+    new one within its channel (MSH-10, document id, SOP Instance UID), b'' if it has none or can't be read; never
+    raises. `refuses`: the channel's gate. `causes`: the format's errors → cause of the dead letter, first fit.
+    `checked`: the least check of what the maps give (`Channel.check`), more than `values` where others wrote it.
+    """
+
+    noun: str
+    load: Callable[[Sequence[str]], Maps]
+    load_content: Callable[[bytes], Maps]
+    units: Callable[[bytes], Iterable[Unit]]
+    identity: Callable[[bytes], bytes]
+    refuses: Callable[[Channel, bytes], Refusal | None]
+    causes: tuple[tuple[type[Exception], str], ...]
+    checked: str = "values"
+    together: Together | None = None
+
+    def level(self, asked: str) -> str:
+        """How far what is mapped is checked: as asked for, and at least as the format needs."""
+        return max(asked, self.checked, key=LEVELS.index)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What reading a unit raises."""
+        return tuple(kind for kind, _ in self.causes)
