@@ -42,6 +42,7 @@ class HospitalSender:
         self.acknowledged: set[int] = set()
         self._again: deque[int] = deque()
         self._next = 1
+        self.pause = 0.0  # seconds between a connection's messages
 
     async def run(self, host: str, port: int, connections: int, until: Callable[[], bool]) -> int:
         """Send until `until()` or the receiver is gone; give how many were acknowledged in this run."""
@@ -66,6 +67,8 @@ class HospitalSender:
                 os.fsync(self._file)
                 self.acknowledged.add(number)
                 number = None
+                if self.pause:
+                    await asyncio.sleep(self.pause)
         except (NoAnswer, OSError):
             return  # the receiver died: what was under way is sent again to the next one
         finally:

@@ -33,6 +33,7 @@ SOAK_SLICE_ROUNDS = 12
 PER_FOLDER = 12  # rounds on one data folder: an audit grows with its folder
 ENOUGH = 200  # acknowledged per round at least, before the kill
 CONNECTIONS = 8
+PAUSE = 0.05  # seconds between a connection's messages once enough are acknowledged and a named step is awaited
 
 
 class Rounds:
@@ -65,6 +66,7 @@ class Rounds:
 
     async def _load(self, service: Service, step: str | None, crash: Path) -> None:
         before = len(self._sender.acknowledged)
+        self._sender.pause = 0.0
         loop = asyncio.get_running_loop()
 
         def enough() -> bool:
@@ -81,6 +83,7 @@ class Rounds:
                 armed_at = loop.time()
                 if step:
                     (crash / "armed").touch()
+                    self._sender.pause = PAUSE  # enough to pass the step; what more is sent only has to be settled
             # a named step kills by itself; the load goes on until it does, so that it is passed again
             return loop.time() - armed_at > (20.0 if step else moment)
 
