@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NOTHING
 from mappings.engine.conditions import Condition, Raw, first_leaf
+
+if TYPE_CHECKING:
+    from mappings.engine.shortcuts import Write
 
 __all__ = [
     "FELL",
@@ -25,7 +28,6 @@ __all__ = [
     "Op",
     "Plain",
     "Switch",
-    "Text",
     "Together",
     "asker",
     "generate",
@@ -56,24 +58,18 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """What a row of a data type map does in the plain case: a component's text to an element as it is."""
-
-    name: str
-    many: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """A row: `step(at)`, run if the field at `index` is there (-1: always).
 
-    With `plain` the generated code does the plain case itself and calls the step for the rest.
+    With `plain` the generated code does the plain case itself and calls the step for the rest. `short`: what the row
+    of a data type map does in the usual case.
     """
 
     step: Callable[..., int]
     index: int = -1
     when: Condition | None = None
-    plain: Plain | Text | None = None
+    plain: Plain | None = None
+    short: Write | None = None
     reads: frozenset[int] | None = None  # own fields of the segment; None if anything else matters
     writes: frozenset[tuple[str, str]] | None = None  # registers; None if not known
 
@@ -112,6 +108,8 @@ Op: TypeAlias = Call | First | Switch | Together
 class _Writer:
     """One generated function."""
 
+    simple = False
+
     def __init__(self, fields: str) -> None:
         self.fields = fields
         self.used: set[int] = set()
@@ -119,7 +117,6 @@ class _Writer:
         self.space: dict[str, Any] = {}
         self.lines: list[str] = []
         self.writes = False
-        self.copies = False
 
     def field(self, index: int) -> str:
         self.used.add(index)
@@ -164,8 +161,6 @@ class _Writer:
         if plain is None:
             return [f"{indent}r = {self.expression(op)}"]
         assert isinstance(op, Call)
-        if isinstance(plain, Text):
-            return [indent + line for line in self.copy(op, plain)]
         self.writes = True
         text, step, nothing = self.field(op.index), self.constant(op.step), self.constant(NOTHING)
         convert = f"{self.constant(plain.convert)}({text}, 0, codec)"
@@ -208,29 +203,8 @@ class _Writer:
         path, slot = plain.register
         return [f"  resource.items[({path!r}, {slot!r}, at.number, 0)] = v"]
 
-    def copy(self, op: Call, plain: Text) -> list[str]:
-        """The lines of a text that goes into a data type as it is."""
-        self.copies = True
-        text, step, name = self.field(op.index), self.constant(op.step), repr(plain.name)
-        if plain.many:
-            put = [
-                f" l = made.get({name})",
-                f" if l is None: made[{name}] = [{text}]",
-                f" elif {text} not in l: l.append({text})",
-            ]
-            guard = f"simple and {text} != '\"\"' and not {text}.isspace()"
-        else:
-            put = [f" made[{name}] = {text}"]
-            guard = f"simple and {name} not in made and {text} != '\"\"' and not {text}.isspace()"
-        return [f"if {guard}:", *put, f" at.mapped |= {1 << op.index}", " r = 1", "else:", f" r = {step}(at)"]
-
     def build(self) -> Block:
         lines = ["def block(at):", f" fields = {self.fields}", " n = len(fields)", " codec = at.codec"]
-        if self.copies:
-            lines += [
-                " made = at.made",
-                " simple = at.offsets is None and codec.escape not in at.text and not codec.trace",
-            ]
         if self.writes:
             lines += [
                 " resource = at.resource",

@@ -23,7 +23,11 @@ _STATES = frozenset({"valued", "empty", "null"})
 
 
 class Names(Protocol):
-    """Names in generated code."""
+    """Names in generated code. `simple`: fields and parts hold no separators, escapes or HL7 nulls, and there is no
+    place `at` to ask."""
+
+    @property
+    def simple(self) -> bool: ...
 
     def field(self, index: int) -> str:
         """The local variable of a field or part."""
@@ -36,16 +40,25 @@ class Names(Protocol):
 class Raw:
     """The raw text at a path. `index`: in the list of the place's own fields or parts, -1 if it stands elsewhere.
 
-    `field`: the field of the place's own segment that it reads, -1 if it reads anything else.
+    `field`: the field of the place's own segment that it reads, -1 if it reads anything else. `spot`: component and
+    subcomponent in the place's own text, from 0, -1 = the whole.
     """
 
     call: Callable[[Asked], str]
     index: int = -1
     field: int = -1
+    spot: tuple[int, int] = (-1, -1)
 
     def text(self, names: Names) -> str:
         """As an expression."""
+        if names.simple:
+            component, below = self.spot
+            return "''" if below > 0 else names.field(component)
         return names.field(self.index) if self.index >= 0 else f"{names.constant(self.call)}(at)"
+
+    def one(self, names: Names) -> bool:
+        """Whether the text is known to be one leaf."""
+        return names.simple and self.spot[0] >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +155,16 @@ def _state(raw: Raw, state: str) -> Condition:
     call = raw.call
     if state == "null":
         return Condition(lambda asked: call(asked) == NULL, lambda names: f"({raw.text(names)} == '\"\"')")
+
+    def valued(names: Names) -> str:
+        text = raw.text(names)
+        if raw.one(names):
+            return text
+        if raw.index < 0:
+            return f"{names.constant(content)}({text}, codec)"
+        return f"({text} and ({text}[0].isalnum() or {names.constant(content)}({text}, codec)))"
+
     if state == "valued":
-
-        def valued(names: Names) -> str:
-            text = raw.text(names)
-            if raw.index < 0:
-                return f"{names.constant(content)}({text}, codec)"
-            return f"({text} and ({text}[0].isalnum() or {names.constant(content)}({text}, codec)))"
-
         return Condition(lambda asked: content(call(asked), asked.codec), valued)
 
     def empty(asked: Asked) -> bool:
@@ -157,6 +172,8 @@ def _state(raw: Raw, state: str) -> Condition:
         return text != NULL and not content(text, asked.codec)
 
     def unvalued(names: Names) -> str:
+        if names.simple:
+            return f"not {valued(names)}"
         if raw.index < 0:
             return f"{names.constant(empty)}(at)"
         text = raw.text(names)
@@ -180,6 +197,8 @@ def _is(raw: Raw, codes: tuple[str, ...], wanted: bool) -> Condition:
     def text(names: Names) -> str:
         # a text without any separator is its own first leaf
         source, known = raw.text(names), names.constant(found)
+        if raw.one(names):
+            return f"{source} {'in' if wanted else 'not in'} {known}"
         leaf = names.constant(first_leaf)
         if raw.index >= 0:
             return f"(({source} in {known} or {leaf}({source}, codec) in {known}) is {wanted})"
@@ -189,12 +208,16 @@ def _is(raw: Raw, codes: tuple[str, ...], wanted: bool) -> Condition:
 
 
 def _count(raw: Raw, number: int, more: bool) -> Condition:
-    def condition(asked: Asked) -> bool:
-        text = raw.call(asked)
-        count = sum(1 for part in text.split(asked.codec.repetition) if part) if text else 0
+    def counted(text: str, codec: Codec) -> bool:
+        count = sum(1 for part in text.split(codec.repetition) if part) if text else 0
         return count >= number if more else count == number
 
+    def condition(asked: Asked) -> bool:
+        return counted(raw.call(asked), asked.codec)
+
     def text(names: Names) -> str:
+        if names.simple:
+            return f"{names.constant(counted)}({raw.text(names)}, codec)"
         slow = f"{names.constant(condition)}(at)"
         if raw.index < 0:
             return slow

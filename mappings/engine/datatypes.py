@@ -1,6 +1,7 @@
 """Data type maps: one text (a repetition, or a component at subcomponent depth) to one FHIR value.
 
-Pure functions of text, depth and codec, compiled once. The marks they give say which leaves were written.
+Pure functions of text, depth and codec, compiled once. The marks they give say which leaves were written. Here the
+rows run one by one on a `Value`, which does every text; the usual text takes the way of `shortcuts`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NOTHING, NULL, Codec, Marks
-from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Text, Together, generate
+from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Together, generate
 from mappings.engine.conditions import Condition, Raw, compile_when
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome, recalled
+from mappings.engine.shortcuts import Place, Spot, Write, extended, shortcut
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.targets import (
     Beside,
@@ -21,7 +23,6 @@ from mappings.engine.targets import (
     Target,
     apply,
     clone,
-    extension,
     fill,
     literal,
     literals,
@@ -145,10 +146,14 @@ class ValueScene:
             piece = at(value)
             return piece[0] if piece else ""
 
-        return Raw(raw, found.component - 1 if not found.subcomponent else -1)
+        return Raw(raw, found.component - 1 if not found.subcomponent else -1, spot=_spot(found))
 
     def special(self, name: str, value: Any, line: int) -> Condition | None:
         return None
+
+
+def _spot(path: SourcePath) -> Spot:
+    return path.component - 1, path.subcomponent - 1
 
 
 def own_path(path: str, found: Map, line: int) -> SourcePath:
@@ -165,7 +170,8 @@ def compile_datatype(found: Map, shop: Workshop) -> Converter:
         return _dispatching(found, shop)
     primitive = definitions().is_primitive(found.target)
     rows = _Rows(found, shop)
-    body = generate(rows.ops(found.rows), "at.parts")
+    ops = rows.ops(found.rows)
+    body = generate(ops, "at.parts")
     constants = rows.finals(found.rows)
     finals = generate(constants, "at.parts") if constants else None
     excused = _excused(found)
@@ -180,7 +186,8 @@ def compile_datatype(found: Map, shop: Workshop) -> Converter:
         body(value)
         return _finished(value, finals, excused, needed)
 
-    return convert
+    left_out = [_spot(own_path(path, found, line)) for path, (_, line) in found.excused.items()]
+    return shortcut(ops, constants, needed, left_out, primitive, convert)
 
 
 def _finished(value: Value, finals: Block | None, excused: list[Any], needed: tuple[str, ...]) -> tuple[Any, Marks]:
@@ -284,7 +291,7 @@ class _Rows:
         found = [self._row(row) for row in rows if self._final(row)]
         for row in rows:
             if row.default is not None and not self._final(row):
-                found.append(Call(self._constant(row, row.default)))
+                found.append(self._constant(row, row.default, None))
         return tuple(found)
 
     def _row(self, row: Row) -> Op:
@@ -295,52 +302,54 @@ class _Rows:
         if row.first:
             return First(tuple(self._row(each) for each in (*row.first, *row.otherwise)), when)
         if not row.source:
-            raw = row.set_ if row.set_ is not None else row.default
-            return Call(self._constant(row, raw), when=when)
-        index, step, plain = self._sourced(row)
-        return Call(step, index, when, plain)
+            return self._constant(row, row.set_ if row.set_ is not None else row.default, when)
+        return self._sourced(row, when)
 
-    def _constant(self, row: Row, raw: Any) -> Step:
-        place, target = self._place(row)
+    def _constant(self, row: Row, raw: Any, when: Condition | None) -> Call:
+        where = self._place(row)
+        place, target = _placer(where), where.target
         if isinstance(raw, dict) and target.item is not None and not row.extension:
             found = literals(target.item, raw, row.file, row.line)
-
-            def constant(value: Value) -> int:
-                made: dict[str, Any] = {}
-                apply(made, found)
-                return WROTE if place(value, made) else NONE
-
-            return constant
+            made: dict[str, Any] = {}
+            apply(made, found)
+            short = Write(where, constant=made, fresh=True)
+            return Call(lambda value: WROTE if place(value, clone(made)) else NONE, when=when, short=short)
         content = literal(_single(target), raw, row.file, row.line)
-        return lambda value: WROTE if place(value, content) else NONE
+        short = Write(where, constant=content)
+        return Call(lambda value: WROTE if place(value, content) else NONE, when=when, short=short)
 
-    def _sourced(self, row: Row) -> tuple[int, Step, Text | None]:
-        place, target = self._place(row)
+    def _sourced(self, row: Row, when: Condition | None) -> Call:
+        where = self._place(row)
+        place, target = _placer(where), where.target
         paths = [own_path(path, self.map, row.line) for path in row.source]
         single = len(paths) == 1 and not row.listed
         own = self._own_type(paths[0]) if single else None
         made = maker(row, target, self.shop, own, self.map.target)
-        settle = self._settle(row, target, place)
+        found = self._literals(row, target)
+        settle = self._settle(row, target, place, found)
+        short = Write(where, tuple(map(_spot, paths)), made, found)
         if made.convert is not None and single:
             index = paths[0].component - 1
-            plain = None
-            if made.text and index >= 0 and not paths[0].subcomponent and not row.extension and row.set_ is None:
-                plain = _text(target)
             if index >= 0 and not paths[0].subcomponent:
-                return index, _component(index, made.convert, settle), plain
-            return index, self._one(locator(paths[0]), made.convert, settle), plain
-        return -1, _many([locator(path) for path in paths], made, settle), None
+                return Call(_component(index, made.convert, settle), index, when, short=short)
+            return Call(self._one(locator(paths[0]), made.convert, settle), index, when, short=short)
+        return Call(_many([locator(path) for path in paths], made, settle), when=when, short=short)
 
     def _own_type(self, path: SourcePath) -> str | None:
         return self.map.source if not path.component else self.shop.component_type(self.map.source, path)
 
-    def _settle(self, row: Row, target: Target, place: Callable[[Value, Any], bool]) -> Callable[..., int]:
+    def _literals(self, row: Row, target: Target) -> tuple[Literal, ...]:
+        """What a row sets in its own value."""
+        if not isinstance(row.set_, dict) or (target.repeats and target.rest):
+            return ()
+        if target.item is None:
+            raise row.error(f"{row.to} is a {target.type}: nothing can be set in it")
+        return literals(target.item, row.set_, row.file, row.line)
+
+    def _settle(
+        self, row: Row, target: Target, place: Callable[[Value, Any], bool], found: tuple[Literal, ...]
+    ) -> Callable[..., int]:
         """What is done with a converted value: literals, place, marks, note of the rule."""
-        found: tuple[Literal, ...] = ()
-        if isinstance(row.set_, dict) and not (target.repeats and target.rest):
-            if target.item is None:
-                raise row.error(f"{row.to} is a {target.type}: nothing can be set in it")
-            found = literals(target.item, row.set_, row.file, row.line)
         rule = self.shop.rule(row, self.map)
         extended = bool(row.extension)
         beside = not extended and not target.repeats and not target.rest and definitions().is_primitive(target.type)
@@ -382,13 +391,14 @@ class _Rows:
 
         return step
 
-    def _place(self, row: Row) -> tuple[Callable[[Value, Any], bool], Target]:
+    def _place(self, row: Row) -> Place:
         if row.extension:
-            return self._extension(row)
+            hangs, target = self.shop.extension_target(self.map.target, row)
+            return Place(target, urls=tuple(row.extension), home=hangs)
         if row.to is None:
             raise row.error("the row has no `to`")
         if row.to == ".":
-            return _primitive_place, self.shop.primitive_target(self.map.target, row)
+            return Place(self.shop.primitive_target(self.map.target, row))
         target = resolve(self.map.target, row.to, row.error)
         slot = row.slot or ",".join(row.source) or row.id
         found: tuple[Literal, ...] = ()
@@ -396,30 +406,7 @@ class _Rows:
             home = definitions().steps(self.map.target, target.path)[-1].home
             if home is not None:
                 found = literals(home, row.set_, row.file, row.line)
-        return _placer(target, slot, found), target
-
-    def _extension(self, row: Row) -> tuple[Callable[[Value, Any], bool], Target]:
-        home, target = self.shop.extension_target(self.map.target, row)
-        *outer, url = row.extension
-        name = target.to
-
-        def place(value: Value, made: Any) -> bool:
-            holder = value.made
-            for step in home:
-                holder = holder.setdefault(step, {})
-            items = holder.setdefault("extension", [])
-            if outer:
-                around = next((item for item in items if item["url"] == outer[0]), None)
-                if around is None:
-                    around = {"url": outer[0], "extension": []}
-                    items.append(around)
-                items = around["extension"]
-            found = extension(url, name, made)
-            if found not in items:
-                items.append(found)
-            return True
-
-        return place, target
+        return Place(target, slot, found)
 
 
 def _component(index: int, convert: Converter, settle: Callable[..., int]) -> Step:
@@ -435,13 +422,6 @@ def _component(index: int, convert: Converter, settle: Callable[..., int]) -> St
         return settle(value, made, marks, bit)
 
     return step
-
-
-def _text(target: Target) -> Text | None:
-    """A text that goes directly into the object."""
-    if target.rest or target.choice or "." in target.path or target.path == ".":
-        return None
-    return Text(target.path, target.repeats)
 
 
 def _single(target: Target) -> Any:
@@ -479,8 +459,18 @@ def _primitive_place(value: Value, made: Any) -> bool:
     return bool(value.made == made)
 
 
-def _placer(target: Target, slot: str, literals_: tuple[Literal, ...]) -> Callable[[Value, Any], bool]:
+def _placer(where: Place) -> Callable[[Value, Any], bool]:
     """Where a row's value goes in the object: an item of a list by slot, or a path of single elements."""
+    target, slot, literals_ = where.target, where.slot, where.literals
+    if where.urls:
+
+        def extend(value: Value, made: Any) -> bool:
+            extended(value.made, where, made)
+            return True
+
+        return extend
+    if target.path == ".":
+        return _primitive_place
     names = target.path.split(".")
     if target.choice:
         names[-1] = target.choice

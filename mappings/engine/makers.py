@@ -62,8 +62,9 @@ class Lost:
 class Maker:
     """How a row makes its value: exactly one of `convert` (one text) and `join` (a list of texts) is set.
 
-    `text`: the value is the text itself. `memo`: number under which the codec remembers its results by text, 0 = not.
-    `all`: `join` gets every repetition of one field. `datatype`: name of the data type map, '' for a leaf function.
+    `text`: the value is the text itself. `call`: the leaf function behind `convert`. `memo`: number under which the
+    codec remembers its results by text, 0 = not. `all`: `join` gets every repetition of one field. `datatype`: name of
+    the data type map, '' for a leaf function.
     """
 
     convert: Converter | None
@@ -73,6 +74,7 @@ class Maker:
     whole: bool = False
     memo: int = 0
     text: bool = False
+    call: Callable[[Any, LeafContext], Any] | None = None
 
 
 def full_mask(text: str, level: int, codec: Codec) -> int:
@@ -230,7 +232,7 @@ def _leaf_maker(leaf: Leaf, row: Row, target: Target, shop: Workshop) -> Maker:
     if target.type in _TIMES or (target.type == "code" and leaf.produces == ("code",)):
         number = shop.number()
         return Maker(remembering(leaf_converter(function), number), memo=number)
-    return Maker(leaf_converter(function), text=function is core.text)
+    return Maker(leaf_converter(function), text=function is core.text, call=function)
 
 
 def _map_converter(name: str, kind: str, row: Row, shop: Workshop) -> Converter:
