@@ -33,10 +33,42 @@ def _pairs() -> list[tuple[str, Any, Any]]:
 
 _PAIRS = _pairs()
 _USUAL = st.sampled_from(
-    "|||A|B| |20240229|202402301200|20240229120000+0100|2024022912|1.2.3|ISO|LN|L|HL70001|MR|H|NET|PH|Internet|CP|PRN"
-    "|7|-1|Y|U|F|HOME|M|mg/dL|f81d4fae-7dec-11d0-a765-00a0c91e6bf6|http://example.org/x|a@example.org|\x7f\u00a0".split(
-        "|"
-    )
+    [
+        "",
+        "",
+        "",
+        "A",
+        "B",
+        " ",
+        "20240229",
+        "202402301200",
+        "20240229120000+0100",
+        "2024022912",
+        "1.2.3",
+        "ISO",
+        "LN",
+        "L",
+        "HL70001",
+        "MR",
+        "H",
+        "NET",
+        "PH",
+        "Internet",
+        "CP",
+        "PRN",
+        "7",
+        "-1",
+        "Y",
+        "U",
+        "F",
+        "HOME",
+        "M",
+        "mg/dL",
+        "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        "http://example.org/x",
+        "a@example.org",
+        "\x7f\xa0",
+    ]
 )
 _PART = st.lists(_USUAL, min_size=1, max_size=3).map("&".join)
 _ANY = st.one_of(_USUAL, _USUAL, _PART, st.sampled_from(('""', "\\T\\", "\\X00\\")))
