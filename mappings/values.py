@@ -17,7 +17,7 @@ from uuid import UUID
 from adapters.fhir import JsonValue, decode_trusted, encode
 from adapters.issue import Issue
 
-__all__ = ["Change", "Element", "MapSettings", "Mapped", "compose"]
+__all__ = ["Change", "Element", "MapSettings", "Mapped", "Part", "compose"]
 
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -43,6 +43,19 @@ class Change:
     patient: str | None
     elements: tuple[Element, ...]
     encoded: bytes | None = field(default=None, compare=False, repr=False)
+
+
+class Part(NamedTuple):
+    """What a message adds to a resource that many messages make together, e.g. one image to its study.
+
+    Parts are kept by `member` and folded now and then (`mappings.fold`): the cost of one stays that of one.
+    """
+
+    type: str
+    id: str
+    patient: str | None
+    member: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,7 @@ class Mapped:
     leaves: tuple[int, int, int, int]
     status: str
     merges: tuple[tuple[str, str], ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def to_bytes(self) -> bytes:
         """JSON that `from_bytes` reads; how it crosses processes."""
@@ -112,6 +126,7 @@ class Mapped:
             self.leaves,
             self.status,
             self.merges,
+            [[*part[:4], part.content.decode()] for part in self.parts],
         ]
         return encode(cast("JsonValue", content))
 
@@ -137,6 +152,7 @@ class Mapped:
             leaves=cast("tuple[int, int, int, int]", tuple(row[11])),
             status=row[12],
             merges=_pairs(row[13]),
+            parts=tuple([Part(*part[:4], part[4].encode()) for part in row[14]]),
         )
 
 

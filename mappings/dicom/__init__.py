@@ -1,0 +1,11 @@
+"""DICOM maps: instance → facts and changes, facts → study, reports and documents (docs/dicom.md).
+
+`load()` gives the effective map; `.map(instance, settings)` turns a header into `Mapped`; `fold` makes a study of parts.
+"""
+
+from __future__ import annotations
+
+from mappings.dicom.effective import DicomMap, load, load_content
+from mappings.dicom.study import Folded, fold
+
+__all__ = ["DicomMap", "Folded", "fold", "load", "load_content"]
