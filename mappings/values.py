@@ -152,7 +152,7 @@ class Mapped:
             leaves=cast("tuple[int, int, int, int]", tuple(row[11])),
             status=row[12],
             merges=_pairs(row[13]),
-            parts=tuple([Part(*part[:4], part[4].encode()) for part in row[14]]),
+            parts=tuple([Part(part[0], part[1], part[2], part[3], part[4].encode()) for part in row[14]]),
         )
 
 

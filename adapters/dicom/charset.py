@@ -1,8 +1,8 @@
 """Specific Character Set (0008,0005) and decoding of text (PS3.5 section 6.1, PS3.3 C.12.1.1.2).
 
-Leniencies, each from files of the field: spellings such as `ISO-IR 100` or `ISO 100` stand for `ISO_IR 100`; UTF-8 under
-a single-byte set, or under none, is read as UTF-8 and said so, for a run of Latin letters that happens to be valid
-UTF-8 doesn't occur. What can't be decoded by what is declared is never guessed: the value falls.
+Leniencies, each from files of the field: spellings such as `ISO-IR 100` or `ISO 100` stand for `ISO_IR 100`; UTF-8
+under a single-byte set, or under none, is read as UTF-8 and said so, for a run of Latin letters that happens to be
+valid UTF-8 doesn't occur. What can't be decoded by what is declared is never guessed: the value falls.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def looks_like(data: bytes) -> bool:
 
 
 def _meta(data: bytes) -> tuple[int, str]:
-    """Behind preamble and group 0002 (always explicit little endian, but some wrote it as the rest); its (0002,0010)."""
+    """Behind preamble and group 0002 (explicit little endian, but some wrote it as the rest); its (0002,0010)."""
     at = 132 if data[128:132] == b"DICM" else 0
     syntax = ""
     implicit = False
@@ -127,7 +127,7 @@ def _encoding(data: bytes, at: int, syntax: str) -> tuple[bool, bool, bool]:
                 return True, True, False
             return True, False, False
         deflated = syntax in _DEFLATED
-        if not deflated and 0 < little <= 0x7FE0 and _implicit(data, at, little):
+        if not deflated and 0 < little <= 0x7FE0 and _implicit(data, at):
             return False, True, False
     if syntax in _DEFLATED or _inflates(data[at : at + 4096]):
         return True, True, True
@@ -136,13 +136,14 @@ def _encoding(data: bytes, at: int, syntax: str) -> tuple[bool, bool, bool]:
     raise NotDicom("not DICOM: neither a preamble nor a first data element")
 
 
-def _implicit(data: bytes, at: int, group: int) -> bool:
-    """An implicit element can be anything: behind group 0002 its length must fit; in front of a bare data set its
-    group must be one that a data set begins with, too."""
+def _implicit(data: bytes, at: int) -> bool:
+    """An implicit element can be anything, but its length must fit (`looks_like` asks for more)."""
     length = int.from_bytes(data[at + 4 : at + 8], "little")
-    if at > 0:
-        return length <= len(data) - at - 8 or length == _OPEN
-    return group in (0x0008, 0x0010) and length <= len(data) - 8
+    return length <= len(data) - at - 8 or (length == _OPEN and (at > 0 or _opens_item(data, at + 8)))
+
+
+def _opens_item(data: bytes, at: int) -> bool:
+    return data[at : at + 4] in (b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0")
 
 
 def _plausible(data: bytes, at: int, explicit: bool, little: bool) -> bool:

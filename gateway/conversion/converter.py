@@ -96,8 +96,8 @@ def _mapped(body: bytes, format_: str, mapped: Mapped, found: tuple[Issue, ...],
     if any(issue["severity"] == "error" for issue in issues):
         status = "partial"
     resources: dict[str, int] = {}
-    for change in mapped.changes:
-        resources[change.type] = resources.get(change.type, 0) + 1
+    for type_ in (*(change.type for change in mapped.changes), *(part.type for part in mapped.parts)):
+        resources[type_] = resources.get(type_, 0) + 1
     counts = dict(zip(("mapped", "kept", "excused", "residue"), mapped.leaves, strict=True))
     return {
         "sha256": mapped.sha256.hex(),

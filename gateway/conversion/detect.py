@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from adapters.dicom import looks_like
+
 __all__ = ["detect"]
 
 _HL7V2 = re.compile(rb"(?:\A|[\r\n\x0b]|\A\xef\xbb\xbf)(?:MSH|FHS|BHS)[^0-9A-Za-z\r\n]")
@@ -11,6 +13,7 @@ _WIDE = re.compile(rb"M\x00S\x00H\x00|\x00M\x00S\x00H")
 _CDA = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?ClinicalDocument[\s>/]")
 _FHIR = re.compile(rb'"resourceType"\s*:')
 _HEAD = 1 << 16
+_BARE = (b"\x08\x00", b"\x00\x08", b"\x02\x00", b"\x10\x00", b"\x00\x10")  # first groups of bare DICOM data sets
 
 
 def detect(data: bytes) -> str | None:
@@ -24,4 +27,4 @@ def detect(data: bytes) -> str | None:
         return "cda"
     if head[:1] in (b"{", b"[") and _FHIR.search(head):
         return "fhir"
-    return None
+    return "dicom" if data[:2] in _BARE and looks_like(data) else None

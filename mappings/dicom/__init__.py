@@ -1,6 +1,6 @@
 """DICOM maps: instance → facts and changes, facts → study, reports and documents (docs/dicom.md).
 
-`load()` gives the effective map; `.map(instance, settings)` turns a header into `Mapped`; `fold` makes a study of parts.
+`load()` gives the effective map; `.map(body, settings)` turns an instance into `Mapped`; `fold` makes a study of parts.
 """
 
 from __future__ import annotations

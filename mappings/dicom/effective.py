@@ -15,7 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from adapters.dicom import Instance, read, tag_of
-from mappings.dicom.leaves import instant_of, started
+from mappings.dicom.leaves import instant_of, moment
 from mappings.dicom.library import Files, Maps, emit_resource, load_maps, vendors_of
 from mappings.dicom.run import INVALID, NO_RULE, Node, Run
 from mappings.dicom.study import content, study_key
@@ -34,7 +34,9 @@ _TIMES = tuple(
 )
 _SCHEMES = tag_of("CodingSchemeIdentificationSequence")
 _DESIGNATOR, _SCHEME_UID = tag_of("CodingSchemeDesignator"), tag_of("CodingSchemeUID")
-_REQUIRED = ((_STUDY, "StudyInstanceUID"), (_SERIES, "SeriesInstanceUID"), (_SOP_INSTANCE, "SOPInstanceUID"), (_SOP_CLASS, "SOPClassUID"))  # fmt: skip
+_REQUIRED = tuple(
+    (tag_of(name), name) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+)
 
 
 class DicomMap:
@@ -65,39 +67,28 @@ class DicomMap:
             if name.startswith("datatypes/"):
                 self._maps[""].datatype(Path(name).stem)
 
-    def read(self, body: bytes) -> Instance:
-        """Read a header as this map wants it: a vendor's overlay may say what character set is meant. Raises DicomError."""
-        found = read(body)
-        vendor = self._vendor(found)
-        return read(body, assumed=vendor[1]) if vendor[1] and not found.dataset.charset.declared else found
+    def map(self, body: bytes, settings: MapSettings) -> Mapped:
+        """Read a header and say what the instance says. Raises DicomError."""
+        return self.map_instance(self.read(body), settings)
 
-    def map(self, instance: Instance, settings: MapSettings) -> Mapped:
+    def read(self, body: bytes) -> Instance:
+        """Read as these maps want it: a vendor's overlay may say what character set is meant. Raises DicomError."""
+        found = read(body)
+        assumed = self._vendor(found)[1]
+        return read(body, assumed=assumed) if assumed and not found.dataset.charset.declared else found
+
+    def explain(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
+        """`element <- source <- rule`, a line for each element written."""
+        run = self._run(self.read(body), settings)
+        self._make(run)
+        return tuple(run.lineage)
+
+    def map_instance(self, instance: Instance, settings: MapSettings) -> Mapped:
         """What one instance says."""
+        run = self._run(instance, settings)
+        part = self._make(run)
         dataset = instance.dataset
-        maps = self._of(self._vendor(instance)[0])
-        uids = {
-            item.text(_DESIGNATOR): item.text(_SCHEME_UID)
-            for item in dataset.items(_SCHEMES)
-            if item.text(_SCHEME_UID)
-        }
-        sha256 = instance.sha256.hex()
-        run = Run(
-            root=Node(dataset),
-            settings=settings,
-            zone=zone(settings.zone),
-            schemes=Schemes(self._systems, uids, settings.base, self._parts),
-            sha256=sha256,
-            scope=study_key(dataset.text(_STUDY), sha256),
-            faults=frozenset(fault.path for fault in instance.faults),
-        )
-        for fault in instance.faults:
-            run.say("error", "structure", fault.path, f"the element {fault.text}")
-        for tag, name in _REQUIRED:
-            if not dataset.text(tag):
-                run.say("error", "required", None, f"{name} is missing")
-        self._make(maps, run)
-        part = content(maps.study, run, self.hash)
-        leaves, residue, excused = _leaves(instance, run, maps)
+        leaves, residue, excused = _leaves(instance, run, run.maps.excused)
         partial = bool(residue) or any(issue.severity == "error" for issue in run.issues)
         member = dataset.text(_SOP_INSTANCE)
         return Mapped(
@@ -114,17 +105,43 @@ class DicomMap:
             excused=excused,
             leaves=leaves,
             status="partial" if partial else "ok",
-            parts=(Part("ImagingStudy", run.id("ImagingStudy", run.scope), run.patient, member or sha256, part),),
+            parts=(Part("ImagingStudy", run.study, run.patient, member or run.sha256, part),),
         )
 
-    def _make(self, maps: Maps, run: Run) -> None:
-        for label in maps.instance:
+    def _run(self, instance: Instance, settings: MapSettings) -> Run:
+        dataset = instance.dataset
+        uids = {
+            item.text(_DESIGNATOR): item.text(_SCHEME_UID) for item in dataset.items(_SCHEMES) if item.text(_SCHEME_UID)
+        }
+        sha256 = instance.sha256.hex()
+        run = Run(
+            root=Node(dataset),
+            maps=self._of(self._vendor(instance)[0]),
+            settings=settings,
+            zone=zone(settings.zone),
+            schemes=Schemes(self._systems, uids, settings.base, self._parts),
+            sha256=sha256,
+            scope=study_key(dataset.text(_STUDY), sha256),
+            faults=frozenset(fault.path for fault in instance.faults),
+        )
+        for fault in instance.faults:
+            run.say("error", "structure", fault.path, f"the element {fault.text}")
+        for tag, name in _REQUIRED:
+            if not dataset.text(tag):
+                run.say("error", "required", None, f"{name} is missing")
+        return run
+
+    def _make(self, run: Run) -> bytes:
+        """Fire every map; the instance's part of its study."""
+        for label in run.maps.instance:
+            wanted = run.maps.resources[str(label)]
             before = run.begin()
-            emit_resource(maps.resources[str(label)], run, run.root, str(label), "")
+            emit_resource(wanted, run, run.root, wanted.label, "")
             run.end(before, True)
-            made = next((each for each in run.made.values() if each.type == maps.resources[str(label)].type), None)
+            made = next((each for each in run.made.values() if each.type == wanted.type), None)
             if made is not None:
-                run.labels[str(label)] = made
+                run.labels[wanted.label] = made
+        return content(run.maps.study, run, self.hash)
 
     def _vendor(self, instance: Instance) -> tuple[str, str]:
         manufacturer = instance.dataset.text(_MANUFACTURER).upper()
@@ -144,7 +161,7 @@ def _event_time(run: Run) -> str | None:
     """When the instance came to be, as UTC text that compares as time."""
     dataset = run.root.dataset
     for day, clock in _TIMES:
-        found = instant_of(started(run, dataset.text(day), dataset.text(clock), dataset.text(_OFFSET)))
+        found = instant_of(moment(run, dataset.text(day), dataset.text(clock), dataset.text(_OFFSET)))
         if found is not None:
             return found
     return None
@@ -152,14 +169,13 @@ def _event_time(run: Run) -> str | None:
 
 def _type(modality: str, sop_class: str) -> str:
     """`CT/CT Image Storage`."""
-    from pydicom.uid import UID_dictionary
+    from pydicom.uid import UID
 
-    known = UID_dictionary.get(sop_class)
-    return f"{modality or '-'}/{known[0] if known else sop_class or '-'}"
+    return f"{modality or '-'}/{UID(sop_class).name or '-'}"
 
 
 def _leaves(
-    instance: Instance, run: Run, maps: Maps
+    instance: Instance, run: Run, patterns: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[int, int, int, int], tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """Every non-empty leaf in exactly one of mapped, kept, excused, residue."""
     mapped = kept = 0
@@ -176,7 +192,7 @@ def _leaves(
         elif path in run.missed:
             residue.append((path, run.missed[path]))
         else:
-            reason = _excuse(path.rpartition(".")[2], maps.excused)
+            reason = _excuse(path.rpartition(".")[2], patterns)
             if reason:
                 excused.append((path, reason))
             else:
@@ -222,4 +238,3 @@ def load_content(content_: bytes) -> DicomMap:
     texts = json.loads(content_)["dicom"]
     files = {name: text.encode() for name, text in texts.items()}
     return DicomMap(files, hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest())
-

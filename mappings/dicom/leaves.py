@@ -17,7 +17,7 @@ from adapters.fhir import is_code, is_decimal, is_id, is_oid, is_string, is_uri
 from mappings.dicom.run import Node, Run
 from mappings.dicom.vocabulary import DCM, SCT, acquisition, body_part, concept, known_modality
 
-__all__ = ["ITEM_LEAVES", "LEAVES", "Leaf", "instant_of", "person_name", "started"]
+__all__ = ["ITEM_LEAVES", "LEAVES", "Leaf", "Partly", "instant_of", "moment", "person_name"]
 
 _DATE = re.compile(r"(\d{4})([.-]?)(\d{2})\2(\d{2})")
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
@@ -26,6 +26,14 @@ _DATE_TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.(\
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _WORDS = ("family", "given", "given", "prefix", "suffix")  # components of PN, PS3.5 6.2.1.2
 _REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+
+
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """A value that carries its first `carried` sources only: a time whose zone nobody says has no place in FHIR."""
+
+    value: Any
+    carried: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def full_date(run: Run, text: str) -> str | None:
         return None
 
 
-def started(run: Run, day: str, clock: str, offset: str) -> str | None:
+def moment(run: Run, day: str, clock: str, offset: str) -> str | None:
     """DA + TM + (0008,0201): a full dateTime if a zone is known, else the date."""
     whole = full_date(run, day)
     if whole is None:
@@ -105,6 +113,12 @@ def started(run: Run, day: str, clock: str, offset: str) -> str | None:
     if time is None:
         return whole
     return _zoned(run, f"{whole}T{time}", offset) or whole
+
+
+def started(run: Run, day: str, clock: str, offset: str) -> str | Partly | None:
+    """As `moment`, for a row."""
+    found = moment(run, day, clock, offset)
+    return Partly(found, 1) if found is not None and "T" not in found and clock else found
 
 
 def date_time(run: Run, text: str, offset: str) -> str | None:
@@ -151,7 +165,7 @@ def _zoned(run: Run, local: str, offset: str) -> str | None:
 
 def instant(run: Run, day: str, clock: str, offset: str) -> str | None:
     """As `started`, but nothing less than an instant."""
-    found = started(run, day, clock, offset)
+    found = moment(run, day, clock, offset)
     return found if found is not None and "T" in found else None
 
 
@@ -183,12 +197,13 @@ def person_name(group: str, kind: str) -> dict[str, Any]:
     """One component group of a PN; {} if it is empty."""
     parts: dict[str, Any] = {}
     for name, component in zip(_WORDS, group.split("^"), strict=False):
-        words = [component.strip()] if name == "family" else [component.strip()]
-        words = [" ".join(word.split()) for word in words if word and is_string(word)]
-        if words and name == "family":
-            parts["family"] = words[0]
-        elif words:
-            parts.setdefault(name, []).extend(words)
+        word = " ".join(component.split())
+        if not is_string(word):
+            continue
+        if name == "family":
+            parts["family"] = word
+        else:
+            parts.setdefault(name, []).append(word)
     if parts:
         parts["extension"] = [{"url": _REPRESENTATION, "valueCode": kind}]
     return parts

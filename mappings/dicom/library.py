@@ -210,10 +210,12 @@ def _fill(made: Any, plan: Plan, run: Run, node: Node) -> None:
 
     known = {(element.path, element.slot) for element in made.elements}
     for row in plan.rows:
+        mark = len(run.trace)
         found = row.fire(run, node)
         if found is None:
             continue
         one, values = found
+        run.wrote(f"{made.type}/{made.id}", one.path, mark, one.rule)
         if (one.path, one.slot) in known:
             continue
         known.add((one.path, one.slot))

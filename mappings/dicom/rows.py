@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from adapters.dicom import tag_of
 from adapters.fhir import Element as Definition
 from adapters.fhir import UnknownElement, definitions
-from mappings.dicom.leaves import ITEM_LEAVES, LEAVES, Leaf
+from mappings.dicom.leaves import ITEM_LEAVES, LEAVES, Leaf, Partly
 from mappings.dicom.run import INVALID, NO_TARGET, Node, Run, Source, items
 from mappings.engine.yamlfile import Dict, line_of
 from mappings.errors import MapError
@@ -24,7 +24,8 @@ Values = Callable[[Run, Node], list[Any]]
 Condition = Callable[[Run, Node], bool]
 
 _KEYS = frozenset(
-    "to extension value from as table set when default emit ids link first required kept slot id level fold raw".split()
+    {"to", "extension", "value", "from", "as", "table", "set", "when", "default", "emit", "ids", "link"}
+    | {"first", "required", "kept", "slot", "id", "level", "fold"}
 )
 # leaf type → element types it may stand in, beside its own
 _FITS = {
@@ -67,6 +68,7 @@ class Row:
     kept: bool
     level: str = ""
     fold: str = ""
+    rule: str = ""  # file and line
     choices: tuple[Row, ...] = ()  # of `first`
 
     def fire(self, run: Run, node: Node) -> tuple[Row, list[Any]] | None:
@@ -76,9 +78,9 @@ class Row:
         if self.when is not None and not self.when(run, node):
             return None
         before = run.begin()
-        found = self.values(run, node)
-        run.end(before, bool(found), "kept" if self.kept else "mapped", INVALID)
-        return (self, found) if found else None
+        values = self.values(run, node)
+        run.end(before, bool(values), "kept" if self.kept else "mapped", INVALID)
+        return (self, values) if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class _Compiler:
             one = choices[0]
             return Row(
                 str(raw.get("id", one.id)), one.path, one.slot, one.repeats, one.values, one.place, one.put, None,
-                str(raw.get("required", "")) == "true", False, one.level, one.fold, choices,
+                str(raw.get("required", "")) == "true", False, one.level, one.fold, one.rule, choices,
             )  # fmt: skip
         steps = self._steps()
         consts = self._consts(steps)
@@ -177,6 +179,7 @@ class _Compiler:
             kept=str(raw.get("kept", "")) == "true",
             level=str(raw.get("level", "study")),
             fold=str(raw.get("fold", "")),
+            rule=f"dicom/{self.file}:{self.line}",
         )
 
     def _usual_slot(self) -> str:
@@ -257,13 +260,23 @@ class _Compiler:
             raise self._error(f"{self.raw.get('as')} takes {leaf.sources} sources")
         fitting = {leaf.type, *_FITS.get(leaf.type, ())}
         if not fitting.intersection(target.types):
-            raise self._error(f"{target.name} is a {'/'.join(target.types)}, and {self.raw.get('as')} gives {leaf.type}")
+            raise self._error(
+                f"{target.name} is a {'/'.join(target.types)}, and {self.raw.get('as')} gives {leaf.type}"
+            )
         call = leaf.call
         if leaf.sources > 1:
 
             def several(run: Run, node: Node) -> list[Any]:
-                texts = [next(iter(_texts(run, node, source)), "") for source in sources]
+                texts, marks = [], []
+                for source in sources:
+                    marks.append(len(run.trace))
+                    texts.append(next(iter(_texts(run, node, source)), ""))
                 value = call(run, *texts) if texts[0] else None
+                if isinstance(value, Partly):
+                    for path in run.trace[marks[value.carried] :]:
+                        run.missed.setdefault(path, NO_TARGET)
+                    del run.trace[marks[value.carried] :]
+                    value = value.value
                 return [] if value is None else [value]
 
             return several
@@ -444,7 +457,7 @@ def _putter(
 ) -> Callable[[dict[str, Any], list[Any]], None]:
     """Values → into an object that several rows fill."""
     at = next((number for number, step in enumerate(steps) if step.repeats), None)
-    if at is None or not consts:
+    if at is None:
         return lambda made, values: _put(made, steps, values)
     inner = steps[at + 1 :]
 
@@ -455,7 +468,7 @@ def _putter(
 
 
 def _put(made: dict[str, Any], steps: Sequence[Definition], values: list[Any]) -> None:
-    """Into the object: lists grow; on the way the first object of a list is shared."""
+    """Into the object: lists grow."""
     place = made
     for step in steps[:-1]:
         inner = place.setdefault(step.name, [{}] if step.repeats else {})

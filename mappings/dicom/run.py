@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.dicom import Dataset, tag_text
 from adapters.fhir import JsonValue
-from adapters.hl7v2 import Issue
+from adapters.issue import Issue
 from mappings.ids import resource_id
 from mappings.values import Change, Element, MapSettings
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from mappings.dicom.library import Maps
     from mappings.dicom.vocabulary import Schemes
 
 __all__ = ["Made", "Node", "Run", "Source"]
@@ -74,6 +75,7 @@ class Run:
     """State of mapping one instance. `scope`: key of the study, for what has no identity of its own beyond it."""
 
     root: Node
+    maps: Maps
     settings: MapSettings
     zone: ZoneInfo | None
     schemes: Schemes
@@ -88,6 +90,7 @@ class Run:
     patient: str | None = None
     trace: list[str] = field(default_factory=list)  # leaves that the row at work has read
     decoded: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lineage: list[str] = field(default_factory=list)
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -141,6 +144,16 @@ class Run:
     def id(self, type_: str, parts: tuple[str, ...]) -> str:
         """The id of a resource with this business key."""
         return resource_id(self.settings.namespace.bytes, type_, parts)
+
+    @property
+    def study(self) -> str:
+        """The id of the instance's study."""
+        return self.id("ImagingStudy", self.scope)
+
+    def wrote(self, resource: str, path: str, mark: int, rule: str) -> None:
+        """Lineage of a row: what it read since `mark`."""
+        read = ", ".join(dict.fromkeys(self.trace[mark:])) or "-"
+        self.lineage.append(f"{resource} {path} <- {read} <- {rule}")
 
     def resource(self, type_: str, id_: str) -> tuple[Made, bool]:
         """The resource of this id in this instance; True: it is new."""

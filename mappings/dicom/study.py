@@ -35,10 +35,13 @@ def content(rows: Sequence[Row], run: Run, map_hash: str) -> bytes:
     study: list[list[JsonValue]] = []
     inner: dict[str, dict[str, Any]] = {"series": {}, "instance": {}}
     for row in rows:
+        mark = len(run.trace)
         found = row.fire(run, run.root)
         if found is None:
             continue
         one, values = found
+        prefix = {"study": "", "series": "series.", "instance": "series.instance."}[row.level]
+        run.wrote(f"ImagingStudy/{run.study}", prefix + one.path, mark, one.rule)
         if row.level == "study":
             study.append([one.path, one.slot, row.fold, one.place(values)])
         else:
@@ -147,7 +150,7 @@ def _instance(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provenance(facts: Sequence[dict[str, Any]], study: str, patient: str | None) -> Change:
-    """One for the study, as it is now. Its source is one digest, however many instances: that of their sorted digests."""
+    """One for the study, as it is now. Its source is one digest: of many instances that of their sorted digests."""
     digests = sorted(part["sha256"] for part in facts)
     whole = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
     display = "source instance" if len(digests) == 1 else f"SHA-256 over the sorted SHA-256 of {len(digests)} instances"

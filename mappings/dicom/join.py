@@ -1,0 +1,34 @@
+"""Instances of one study and run as one Bundle (commands.md, "Unit, others")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mappings.dicom.study import fold
+from mappings.values import Change, Mapped
+
+__all__ = ["join", "place"]
+
+
+def place(mapped: Mapped) -> str:
+    """Where the Bundle of an instance's study is written."""
+    return f"study/{mapped.parts[0].id}.json"
+
+
+def join(instances: Sequence[Mapped]) -> Mapped:
+    """All instances of one study. Of two words for one element, and of two files for one instance, the first stands."""
+    found: dict[tuple[str, str], Change] = {}
+    parts: dict[str, bytes] = {}
+    for mapped in instances:
+        for part in mapped.parts:
+            parts.setdefault(part.member, part.content)
+        for change in mapped.changes:
+            known = found.setdefault((change.type, change.id), change)
+            places = {(element.path, element.slot) for element in known.elements}
+            new = tuple(element for element in change.elements if (element.path, element.slot) not in places)
+            if new and known is not change:
+                found[change.type, change.id] = replace(known, elements=known.elements + new)
+    made = fold(instances[0].parts[0].id, parts.values()).changes
+    ordered = sorted(found.values(), key=lambda change: change.type != "Patient")
+    return replace(instances[0], changes=(*ordered, *made), parts=(), control_id="", timestamp=None)

@@ -1,0 +1,100 @@
+"""DICOM as a source: one instance is one unit, known by its SOP Instance UID, mapped by `mappings/dicom`.
+
+A unit's bytes are the data set as received, without preamble and group 0002: each receiver writes these anew, and the
+same instance has one hash whichever way it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import mappings.dicom
+from adapters.dicom import Damaged, DicomError, LimitExceeded, NotDicom, looks_like, payload, read, tag_of
+from mappings.dicom.join import join, place
+from pipelines.formats.source import Refusal, Source, Together, Unit
+
+if TYPE_CHECKING:
+    from mappings import Mapped, MapSettings
+    from mappings.dicom import DicomMap
+    from pipelines.channels import Channel
+
+__all__ = ["SOURCE", "DicomMaps"]
+
+_SOP_INSTANCE = tag_of("SOPInstanceUID")
+_DIRECTORY = b"1.2.840.10008.1.3.10"  # Media Storage Directory
+
+
+class DicomMaps:
+    """The effective map behind the reader."""
+
+    def __init__(self, effective: DicomMap) -> None:
+        self.effective = effective
+
+    @property
+    def hash(self) -> str:
+        return self.effective.hash
+
+    @property
+    def content(self) -> bytes:
+        return self.effective.content
+
+    def map(self, body: bytes, settings: MapSettings) -> Mapped:
+        return self.effective.map(body, settings)
+
+    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
+        return self.effective.explain(body, settings)
+
+    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
+        """Whatever can be read of it names its patient."""
+        found = self.effective.map(body, settings)
+        return tuple(change.id for change in found.changes if change.type == "Patient")
+
+    def check(self) -> None:
+        self.effective.check()
+
+
+def _load(overlays: Sequence[str]) -> DicomMaps:
+    return DicomMaps(mappings.dicom.load(overlays))
+
+
+def _load_content(content: bytes) -> DicomMaps:
+    return DicomMaps(mappings.dicom.load_content(content))
+
+
+def _units(data: bytes) -> Iterator[Unit]:
+    """The instance in a file; a DICOMDIR is an index of files, which are read themselves."""
+    try:
+        start, _ = payload(data)
+    except DicomError:
+        if looks_like(data):
+            yield Unit(0, data)  # recognised, and why it can't be read is said when it is mapped
+        return
+    if _DIRECTORY in data[:start]:
+        yield Unit(None, data, (), "DICOMDIR")
+    else:
+        yield Unit(0, data[start:])
+
+
+def _identity(body: bytes) -> bytes:
+    """The SOP Instance UID."""
+    try:
+        return read(body).dataset.text(_SOP_INSTANCE).encode()
+    except DicomError:
+        return b""
+
+
+def _refuses(channel: Channel, body: bytes) -> Refusal | None:
+    return None  # which peers and titles may send is asked at the door
+
+
+SOURCE = Source(
+    noun="DICOM instance",
+    load=_load,
+    load_content=_load_content,
+    units=_units,
+    identity=_identity,
+    refuses=_refuses,
+    causes=((NotDicom, "structure"), (Damaged, "structure"), (LimitExceeded, "limit"), (DicomError, "structure")),
+    together=Together(place, join),
+)
