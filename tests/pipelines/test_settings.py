@@ -12,6 +12,7 @@ import pytest
 from pipelines import settings as module
 from pipelines.channels import Channel
 from pipelines.errors import SettingsError
+from pipelines.formats import FORMATS
 from pipelines.settingfields import default_of
 from pipelines.settings import Settings, json_schema, load, names
 
@@ -27,7 +28,7 @@ def from_text(tmp_path: Path, text: str, **environ: str) -> Settings:
 def test_without_anything_all_is_on_loopback_with_one_channel() -> None:
     settings = load(None, {})
     assert (settings.mllp.listen, settings.http.listen) == ("127.0.0.1:2575", "127.0.0.1:8080")
-    assert list(settings.channels) == ["hl7v2"]
+    assert list(settings.channels) == list(FORMATS)
     assert settings.channels["hl7v2"].processing_ids == ("P",)
     assert settings.listeners() == ("",)
     assert settings.channels_on("") == (settings.channels["hl7v2"],)

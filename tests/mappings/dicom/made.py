@@ -9,7 +9,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from adapters.fhir import JsonValue, validate
+from adapters.fhir import validate
 from mappings import PUBLISHED_NAMESPACE, Mapped, MapSettings, resource
 from mappings.dicom import DicomMap, fold, load
 
@@ -73,13 +73,13 @@ def mapped(dataset: Dataset, settings: MapSettings = SETTINGS) -> Mapped:
     return the_map().map(dumped(dataset), settings)
 
 
-def resources(*datasets: Dataset, settings: MapSettings = SETTINGS) -> dict[str, list[dict[str, JsonValue]]]:
+def resources(*datasets: Dataset, settings: MapSettings = SETTINGS) -> dict[str, list[dict[str, Any]]]:
     """All resources of instances of one study by type, each proved valid."""
     said = [mapped(dataset, settings) for dataset in datasets]
     folded = fold(said[0].parts[0].id, [part.content for each in said for part in each.parts])
-    found: dict[str, list[dict[str, JsonValue]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for change in (*(change for each in said for change in each.changes), *folded.changes):
-        made = resource(change)
+        made: dict[str, Any] = resource(change)
         assert not [finding for finding in validate(made) if finding.severity == "error"], made
         if made not in found.setdefault(change.type, []):
             found[change.type].append(made)

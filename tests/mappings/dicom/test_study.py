@@ -158,10 +158,10 @@ def test_people_and_equipment() -> None:
         )
     )
     [made] = found["ImagingStudy"]
-    names = {f"Practitioner/{each['id']}": each["name"][0]["family"] for each in found["Practitioner"]}  # type: ignore[index]
+    names = {f"Practitioner/{each['id']}": each["name"][0]["family"] for each in found["Practitioner"]}
     assert len(names) == 3
-    assert names[made["referrer"]["reference"]] == "ZZTEST"  # type: ignore[index]
-    actors = [each["actor"]["reference"].partition("/")[0] for each in made["series"][0]["performer"]]  # type: ignore[index]
+    assert names[made["referrer"]["reference"]] == "ZZTEST"
+    actors = [each["actor"]["reference"].partition("/")[0] for each in made["series"][0]["performer"]]
     assert actors == ["Practitioner", "Practitioner", "Device"]
     [device] = found["Device"]
     assert device["serialNumber"] == "SN1"
@@ -174,7 +174,7 @@ def test_people_and_equipment() -> None:
 
 def test_names_in_three_scripts() -> None:
     [patient] = resources(image(PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう"))["Patient"]
-    assert [(name["family"], name["extension"][0]["valueCode"]) for name in patient["name"]] == [  # type: ignore[index]
+    assert [(name["family"], name["extension"][0]["valueCode"]) for name in patient["name"]] == [
         ("Yamada", "ABC"),
         ("山田", "IDE"),
         ("やまだ", "SYL"),
@@ -225,7 +225,7 @@ def test_options_bound_the_size() -> None:
     counted = MapSettings(SETTINGS.namespace, options={"instances": "count"})
     [made] = resources(image(), settings=counted)["ImagingStudy"]
     assert made["numberOfInstances"] == 1
-    assert "instance" not in made["series"][0]  # type: ignore[operator,index]
+    assert "instance" not in made["series"][0]
     none = MapSettings(SETTINGS.namespace, options={"instances": "none"})
     [made] = resources(image(), settings=none)["ImagingStudy"]
     assert "numberOfInstances" not in made
