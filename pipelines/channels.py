@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from ipaddress import ip_address, ip_network
 from zoneinfo import available_timezones
 
-from adapters.hl7v2.mllp import Fault, Peek
+from adapters.hl7v2.mllp import Fault, Peek, Route
 from mappings import MapSettings
 from pipelines.formats import FORMATS, LEVELS
 from pipelines.ports import GROUPS
@@ -23,7 +23,7 @@ ACKNOWLEDGEMENTS = frozenset({"ACK", "MCF"})
 # MSH field of each sender and receiver setting
 _PARTIES = {"sending_application": 3, "sending_facility": 4, "receiving_application": 5, "receiving_facility": 6}
 # settings that only an HL7 v2 header can meet
-_HL7V2_ONLY = ("listener", *_PARTIES, "message_types", "versions", "processing_ids")
+_HL7V2_ONLY = ("listener", "listener_tls", "certificates", *_PARTIES, "message_types", "versions", "processing_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,15 @@ class Channel:
     )
     format: str = setting("hl7v2", "Format of what arrives.", choices=FORMATS)
     listener: str = setting("", "HOST:PORT of an MLLP listener of its own; empty = `mllp.listen`, shared.")
+    listener_tls: bool = setting(True, "`false`: the channel's own listener is without TLS though [mllp] has it.")
     peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")
+    certificates: tuple[str, ...] = setting(
+        (),
+        "Client certificates that may send, by what they say: `sha256:` and the fingerprint, `dns:`, `uri:`, `ip:`,"
+        " `email:` or `cn:` and the name. Whoever shows one of them sends to the channels that name it and no other;"
+        " empty = any.",
+        pattern=r"sha256:[0-9a-f]{64}|(dns|uri|ip|email|cn):\S.*",
+    )
     sending_application: tuple[str, ...] = setting((), "MSH-3.1 of messages of this channel; empty = any.")
     sending_facility: tuple[str, ...] = setting((), "MSH-4.1 of messages of this channel; empty = any.")
     receiving_application: tuple[str, ...] = setting((), "MSH-5.1 of messages of this channel; empty = any.")
@@ -101,34 +109,42 @@ class Channel:
             options=dict(self.options),
         )
 
-    def takes(self, header: Peek, peer: str) -> bool:
-        """Whether a message with this header from this peer is this channel's."""
+    def takes(self, header: Peek, peer: str, names: tuple[str, ...] = ()) -> bool:
+        """Whether a message with this header is this channel's: from this peer, whose certificate has these names."""
         if self.peers and not _within(peer, self.peers):
+            return False
+        if self.certificates and not self.knows(names):
             return False
         return all(
             not getattr(self, key) or header.text(number) in getattr(self, key) for key, number in _PARTIES.items()
         )
+
+    def knows(self, names: tuple[str, ...]) -> bool:
+        """Whether a certificate with these names is named here."""
+        return any(name in self.certificates for name in names)
 
     def refuses(self, header: Peek) -> Fault | None:
         """Why the channel doesn't accept a message that is its own (HL7 Table 0357), or None."""
         return next((fault for rule in _RULES if (fault := rule(self, header)) is not None), None)
 
 
+def decide(channels: tuple[Channel, ...], header: Peek, peer: str, names: tuple[str, ...] = ()) -> Route:
+    """The channel of a message, and why it doesn't accept it, if it doesn't."""
+    channel = route(channels, header, peer, names)
+    if channel is None:
+        return Route("", Fault("207", "Application internal error", 3, "No channel here takes messages of this sender"))
+    return Route(channel.name, channel.refuses(header))
+
+
 def gate(channels: tuple[Channel, ...]) -> Callable[[Peek, str], Fault | None]:
-    """The intake gate of a listener: (header, peer) → why not, or None."""
-
-    def check(header: Peek, peer: str) -> Fault | None:
-        channel = route(channels, header, peer)
-        if channel is None:
-            return Fault("207", "Application internal error", 3, "No channel here takes messages of this sender")
-        return channel.refuses(header)
-
-    return check
+    """The intake gate of some channels: (header, peer) → why not, or None."""
+    return lambda header, peer: decide(channels, header, peer).fault
 
 
-def route(channels: tuple[Channel, ...], header: Peek, peer: str) -> Channel | None:
-    """The first channel that takes the message."""
-    return next((channel for channel in channels if channel.takes(header, peer)), None)
+def route(channels: tuple[Channel, ...], header: Peek, peer: str, names: tuple[str, ...] = ()) -> Channel | None:
+    """The first channel that takes the message. A certificate that a channel names sends to such channels alone."""
+    own = tuple(channel for channel in channels if channel.knows(names)) if names else ()
+    return next((channel for channel in own or channels if channel.takes(header, peer, names)), None)
 
 
 def _type(channel: Channel, header: Peek) -> Fault | None:

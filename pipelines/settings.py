@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+from adapters.hl7v2.mllp import Limits, TlsFiles
 from pipelines.channels import Channel
 from pipelines.errors import SettingsError
 from pipelines.formats import FORMATS
@@ -43,9 +44,55 @@ class Mllp:
     listen: str = setting(
         "127.0.0.1:2575", "HOST:PORT of the listener of channels that name none; port 0 = a free one."
     )
-    insecure: bool = setting(False, "Allow listeners on other addresses than loopback: without TLS, so say it.")
+    insecure: bool = setting(False, "Allow listeners on other addresses than loopback without TLS.")
     max_message_bytes: int = setting(64 * _MIB, "Longer messages are refused.", least=1024)
     window_bytes: int = setting(16 * _MIB, "Bytes under way per connection before reading pauses.", least=1024)
+    memory_bytes: int = setting(
+        256 * _MIB,
+        "Bytes under way over all connections before reading pauses; and, for itself, bytes of messages that have begun"
+        " and not ended, above which the connection with the largest is closed.",
+        least=1024,
+    )
+    frame_seconds: float = setting(
+        120.0, "A message must be whole this long after its first byte, or its connection is closed; 0 = no limit.",
+        least=0,
+    )  # fmt: skip
+    idle_seconds: float = setting(
+        0.0, "A connection over which nothing came for so long is closed; 0 = never (TCP probes find dead peers).",
+        least=0,
+    )  # fmt: skip
+    answer_seconds: float = setting(
+        30.0, "A peer that doesn't read its acknowledgements for so long is cut off; 0 = never.", least=0
+    )
+    connections: int = setting(1024, "Connections per listener, at most.", least=1)
+    connections_per_peer: int = setting(256, "Connections per address and listener, at most.", least=1)
+    tls_certificate: str = setting("", "PEM file: our certificate and those between it and its CA. Turns TLS on.")
+    tls_key: str = setting("", "PEM file: its private key, without passphrase; empty = in the file of the certificate.")
+    tls_ca: str = setting("", "PEM file: the CAs that sign the certificates of senders (mutual TLS).")
+    tls_crl: str = setting("", "PEM file: what these CAs have revoked. An outdated list refuses everybody.")
+    tls_client_required: bool = setting(
+        True, "Only senders with a certificate signed by `tls_ca`. `false`: also senders without one."
+    )
+    tls_minimum: str = setting("1.2", "Oldest TLS version that is spoken.", choices=("1.2", "1.3"))
+
+    def limits(self) -> Limits:
+        """What listeners are opened with."""
+        return Limits(
+            message_bytes=self.max_message_bytes,
+            window_bytes=self.window_bytes,
+            frame_seconds=self.frame_seconds,
+            idle_seconds=self.idle_seconds,
+            answer_seconds=self.answer_seconds,
+            connections=self.connections,
+            connections_per_peer=self.connections_per_peer,
+        )
+
+    def tls(self) -> TlsFiles | None:
+        """What listeners with TLS show and ask for; None: no TLS here."""
+        if not self.tls_certificate:
+            return None
+        required = self.tls_client_required
+        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_ca, self.tls_crl, self.tls_minimum, required)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +159,11 @@ class Settings:
     def listeners(self) -> tuple[str, ...]:
         """Every MLLP listener that has a channel, as configured; '' stands for `mllp.listen`."""
         return tuple(dict.fromkeys(channel.listener for channel in self.channels_of("hl7v2")))
+
+    def tls_on(self, listen: str) -> TlsFiles | None:
+        """TLS of one MLLP listener ('' = `mllp.listen`), or None."""
+        own = all(channel.listener_tls for channel in self.channels_on(listen)) if listen else True
+        return self.mllp.tls() if own else None
 
     def retention_days(self) -> int:
         """Days that journal segments are kept, 0 = for ever: channels share the segments, so the longest counts."""
@@ -201,24 +253,50 @@ def _across(settings: Settings) -> Iterator[str]:
                     f"[channels.{name}] processing_ids: T and D never enter a production topic, and an empty list would"
                     " let them in: only P here, or `production = false` in [service] of an installation of their own"
                 )
-    places = [("[mllp] listen", settings.mllp.listen, settings.mllp.insecure)]
+    yield from _tls_faults(settings)
+    secure = settings.mllp.tls() is not None
+    places = [("[mllp] listen", settings.mllp.listen, settings.mllp.insecure or secure)]
     places += [
-        (f"[channels.{name}] listener", channel.listener, settings.mllp.insecure)
+        (f"[channels.{name}] listener", channel.listener, settings.mllp.insecure or (secure and channel.listener_tls))
         for name, channel in settings.channels.items()
         if channel.listener
     ]
     places.append(("[http] listen", settings.http.listen, settings.http.insecure))
-    for place, address, insecure in places:
-        yield from (f"{place}: {fault}" for fault in address_faults(address, insecure))
+    for place, address, secured in places:
+        yield from (f"{place}: {fault}" for fault in address_faults(address, secured))
 
 
-def address_faults(address: str, insecure: bool) -> Iterator[str]:
-    """Why an address can't be listened on: its form, or not loopback without `insecure = true`."""
+def _tls_faults(settings: Settings) -> Iterator[str]:
+    mllp = settings.mllp
+    if not mllp.tls_certificate:
+        for name in ("tls_key", "tls_ca", "tls_crl"):
+            if getattr(mllp, name):
+                yield f"[mllp] {name}: without `tls_certificate` there is no TLS"
+    elif not mllp.tls_ca and mllp.tls_client_required:
+        yield (
+            "[mllp] tls_ca: who may send? Name the CA of senders' certificates, or say `tls_client_required = false`"
+        )
+    if mllp.tls_crl and not mllp.tls_ca:
+        yield "[mllp] tls_crl: only certificates signed by `tls_ca` can be revoked"
+    for listen in settings.listeners():
+        on = settings.channels_on(listen)
+        if len({channel.listener_tls for channel in on}) > 1:
+            yield f"[channels.{on[0].name}] listener_tls: the channels of one listener must agree"
+    for name, channel in settings.channels.items():
+        if not channel.listener and not channel.listener_tls:
+            yield f"[channels.{name}] listener_tls: the channel has no listener of its own"
+        tls = settings.tls_on(channel.listener)
+        if channel.certificates and (tls is None or not tls.ca):
+            yield f"[channels.{name}] certificates: its listener asks for none (tls_certificate, tls_ca in [mllp])"
+
+
+def address_faults(address: str, secured: bool) -> Iterator[str]:
+    """Why an address can't be listened on: its form, or neither loopback nor secured, by TLS or by the user's word."""
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         yield f"{address!r} is not HOST:PORT"
-    elif host not in LOOPBACK and not insecure:
+    elif host not in LOOPBACK and not secured:
         yield (
             f"{address!r} is not loopback, and there is no TLS: patient data would cross the network in clear."
             " If that network is protected otherwise, say `insecure = true` in the same section"

@@ -11,7 +11,7 @@ from gateway.settings import load_settings
 
 _DESCRIPTION = """\
 Validate a configuration file with the environment: unknown keys, wrong types and values, and the map overlays of
-every channel, which are loaded and checked. docs/configuration.md explains every setting.
+every channel and the TLS files, which are loaded and checked. docs/configuration.md explains every setting.
 """
 _EXAMPLES = """\
 examples:
@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check."""
+    from adapters.hl7v2.mllp import TlsUnusable, server_context
     from mappings import MappingError
     from pipelines.formats import maps
     from pipelines.settings import json_schema
@@ -44,6 +45,11 @@ def run(options: argparse.Namespace) -> int:
             maps(channel.format, channel.overlays).check()
         except MappingError as error:
             raise UsageError(f"[channels.{channel.name}] overlays: {error}") from error
+    try:
+        if (files := settings.mllp.tls()) is not None:
+            server_context(files)
+    except TlsUnusable as error:
+        raise UsageError(f"[mllp] {error}") from error
     names = ", ".join(settings.channels)
     print(f"good: {len(settings.channels)} channel{'s' if len(settings.channels) > 1 else ''} ({names})")
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from adapters.hl7v2.mllp import Answer, Outgoing
+    from adapters.hl7v2.mllp import Answer, Outgoing, Tls
 
 _DESCRIPTION = """\
 Send every HL7 v2 message found in files and folders to an MLLP listener and wait for each acknowledgement.
@@ -21,6 +21,7 @@ _EXAMPLES = """\
 examples:
   tabellion send 127.0.0.1:2575 sample_data/hl7v2
   tabellion send 127.0.0.1:2575 batch.hl7 --connections 8 --json
+  tabellion send hie.example:2575 batch.hl7 --tls --ca ca.pem --certificate lab.pem --key lab.key
 
 exit codes: 0 all answered AA or CA, 1 another answer or none, 2 usage, 3 no connection
 """
@@ -33,6 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder or - for standard input")
     parser.add_argument("--connections", type=int, default=1, metavar="N", help="connections at once (default 1)")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds per answer (default 30)")
+    parser.add_argument("--tls", action="store_true", help="TLS; the receiver's certificate and name are verified")
+    parser.add_argument("--ca", default="", metavar="FILE", help="CA of its certificate (default: the system's)")
+    parser.add_argument("--certificate", default="", metavar="FILE", help="our certificate, for mutual TLS (PEM)")
+    parser.add_argument("--key", default="", metavar="FILE", help="its key (default: in the certificate's file)")
+    parser.add_argument("--server-name", default="", metavar="NAME", help="name in the certificate (default: HOST)")
     parser.add_argument("--json", action="store_true", help="NDJSON: source, index, control_id, code, ms")
 
 
@@ -43,10 +49,11 @@ def run(options: argparse.Namespace) -> int:
     host, port = parse_address(options.address)
     if options.connections < 1 or options.timeout <= 0:
         raise UsageError("--connections and --timeout take positive numbers")
+    tls = _tls(options)
     try:
-        return asyncio.run(_send(host, port, options))
+        return asyncio.run(_send(host, port, options, tls))
     except OSError as error:  # TimeoutError is one
-        reason = error.strerror or type(error).__name__
+        reason = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
         raise InputError(f"no connection to {options.address}: {reason}") from error
 
 
@@ -62,13 +69,29 @@ def messages(paths: Sequence[str]) -> Iterator[Outgoing]:
                 yield Outgoing(printable(source.name), unit.index, unit.body)
 
 
-async def _send(host: str, port: int, options: argparse.Namespace) -> int:
+def _tls(options: argparse.Namespace) -> Tls | None:
+    """What the options say of TLS. Raises UsageError."""
+    from adapters.hl7v2.mllp import Tls, TlsFiles, TlsUnusable, client_context
+
+    if not options.tls:
+        if options.ca or options.certificate or options.key or options.server_name:
+            raise UsageError("--ca, --certificate, --key and --server-name need --tls")
+        return None
+    try:
+        context = client_context(TlsFiles(options.certificate, options.key, options.ca))
+    except TlsUnusable as error:
+        raise UsageError(str(error)) from error
+    return Tls(context, options.server_name)
+
+
+async def _send(host: str, port: int, options: argparse.Namespace, tls: Tls | None) -> int:
     from adapters.hl7v2.mllp import send_all
     from gateway.progress import Progress
 
     progress = Progress("sent")
     sent = refused = 0
-    async for answer in send_all(host, port, messages(options.paths), options.connections, options.timeout):
+    outgoing = messages(options.paths)
+    async for answer in send_all(host, port, outgoing, options.connections, options.timeout, tls):
         sent += 1
         refused += not answer.accepted
         _print(answer, options.json)

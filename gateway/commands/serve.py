@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve."""
+    from adapters.hl7v2.mllp import TlsUnusable
     from gateway.serving import Addresses, serve
     from gateway.settings import load_settings
     from mappings import MappingError
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
 
     settings = load_settings(options.config)
     addresses = Addresses(options.mllp or settings.mllp.listen, options.http or settings.http.listen)
-    given = [(addresses.mllp, settings.mllp.insecure), (addresses.http, settings.http.insecure)]
+    secured = settings.mllp.insecure or settings.mllp.tls() is not None
+    given = [(addresses.mllp, secured), (addresses.http, settings.http.insecure)]
     for address, insecure in [*given, *([(options.dicom, False)] if options.dicom else [])]:
         for fault in address_faults(address, insecure):
             raise UsageError(fault)
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         return serve(options.data, settings, addresses, ready)
-    except (PipelineError, MappingError) as error:
+    except (PipelineError, MappingError, TlsUnusable) as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise InputError(f"can't serve: {os.strerror(error.errno) if error.errno else error}") from error

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from threading import Lock
 
-from adapters.hl7v2.mllp import Fault, MllpServer, Peek, serve_mllp
-from pipelines.channels import Channel, gate, route
-from pipelines.envelope import Envelope
+from adapters.hl7v2.mllp import (
+    KEPT,
+    UNAVAILABLE,
+    Budget,
+    MllpServer,
+    Origin,
+    Outcome,
+    Peek,
+    Route,
+    Verdict,
+    serve_mllp,
+    server_context,
+)
+from gateway.serving.doors import Door
+from pipelines.envelope import NO_FACTS, Envelope
+from pipelines.errors import Unavailable
 from pipelines.journal import SqliteJournal
 from pipelines.logs import Log
 from pipelines.metrics import Registry
@@ -21,8 +34,8 @@ from pipelines.settings import Settings
 
 __all__ = ["Intake", "dtm_now"]
 
-_VARYING = (7, 10, 13, 14)
-_HEADERS_MAX, _HEADER_MAX = 1024, 1024  # headers remembered, bytes of one
+_REPORTS = 5.0  # seconds between log lines of one kind about one peer; between them they are only counted
+_REPORTS_MAX = 1024
 
 
 def dtm_now() -> str:
@@ -35,49 +48,6 @@ def _dtm(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y%m%d%H%M%S+0000")
 
 
-class _Door:
-    """Which channel a message goes to, or why none takes it: asked once per message, remembered per kind of header.
-
-    A sender's headers differ in time, control id, sequence number and continuation pointer only. What is remembered was
-    asked without these, so that a rule that looked at them could not be remembered wrongly: it would see them empty.
-    """
-
-    def __init__(self, channels: tuple[Channel, ...]) -> None:
-        self._channels = channels
-        self._gate = gate(channels)
-        self._known: dict[object, tuple[Fault | None, str]] = {}
-        self._last: tuple[Peek | None, str] = (None, "")
-
-    def check(self, header: Peek, peer: str) -> Fault | None:
-        """The listener's gate."""
-        fields = header.fields
-        usual = (peer.rpartition(":")[0], header.separator, fields[2:7], fields[8:10], fields[11:13], fields[15:])
-        found = self._known.get(usual)
-        if found is None:
-            found = self._ask(replace(header, fields=_without(fields)), peer)
-            if sum(map(len, fields)) <= _HEADER_MAX:
-                if len(self._known) >= _HEADERS_MAX:
-                    self._known.clear()
-                self._known[usual] = found
-        self._last = (header, found[1])
-        return found[0]
-
-    def _ask(self, header: Peek, peer: str) -> tuple[Fault | None, str]:
-        channel = route(self._channels, header, peer)
-        return self._gate(header, peer), "" if channel is None else channel.name
-
-    def channel(self, header: Peek, peer: str) -> str:
-        """The name of the channel of a message that the gate let through."""
-        if self._last[0] is not header:
-            self.check(header, peer)
-        return self._last[1]
-
-
-def _without(fields: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """MSH without the fields that differ from message to message."""
-    return tuple(b"" if number in _VARYING else field for number, field in enumerate(fields))
-
-
 class Intake:
     """The listeners of one service, writing to one journal."""
 
@@ -85,53 +55,76 @@ class Intake:
         self._journal = journal
         self._settings = settings
         self._log = log
-        self._servers: list[MllpServer] = []
+        self._servers: dict[str, MllpServer] = {}
+        self._budget = Budget(settings.mllp.memory_bytes)
         self._counts: Counter[tuple[str, str]] = Counter()  # (channel, status), by the loop's thread alone
         self._reported: Counter[tuple[str, str]] = Counter()
+        self._said: dict[tuple[str, str], float] = {}
         self._observing = Lock()
         self._kept = registry.counter("intake_kept_total", "Messages committed to the journal, by channel and status.")
         self._answers = registry.gauge("mllp_answers", "Acknowledgements sent since start, by MSA-1.")
+        self._events = registry.gauge("mllp_events", "What else happened on connections since start, by kind.")
         self._connections = registry.gauge("mllp_connections", "Open MLLP connections.")
+        self._memory = registry.gauge("mllp_memory_bytes", "Bytes that connections hold: unfinished, and on their way.")
 
     async def listen(self, addresses: dict[str, tuple[str, int]]) -> list[str]:
-        """Open a listener per entry of `addresses` (configured name → host, port); give the bound addresses."""
+        """Open a listener per entry of `addresses` (configured name → host, port); give the bound addresses.
+
+        Raises TlsUnusable and OSError.
+        """
+        mllp = self._settings.mllp
+        contexts = {name: self._context(name) for name in addresses}
         for name, (host, port) in addresses.items():
-            door = _Door(self._settings.channels_on(name))
-            limits = self._settings.mllp
-            server = await serve_mllp(
+            door = Door(self._settings.channels_on(name))
+            self._servers[name] = await serve_mllp(
                 host,
                 port,
-                self._keep_for(door),
+                self._keep,
                 door.check,
                 dtm_now,
                 self._report,
-                limits.max_message_bytes,
-                limits.window_bytes,
+                mllp.limits(),
+                self._budget,
+                contexts[name],
             )
-            self._servers.append(server)
-        return [server.address for server in self._servers]
+        return [server.address for server in self._servers.values()]
 
-    def _keep_for(self, door: _Door) -> Callable[..., None]:
-        submit = self._journal.submit
-        counts = self._counts
+    def _context(self, name: str) -> ssl.SSLContext | None:
+        files = self._settings.tls_on(name)
+        return None if files is None else server_context(files)
 
-        def keep(body: bytes, header: Peek, peer: str, done: Callable[[Exception | None], None]) -> None:
-            name = door.channel(header, peer)
+    async def renew(self) -> None:
+        """Read certificates, keys, CAs and CRLs anew, for connections from now on. Raises TlsUnusable: all stay."""
+        contexts = {name: self._context(name) for name in self._servers}
+        for name, context in contexts.items():
+            if context is not None:
+                await self._servers[name].take_over(context)
 
-            def answered(result: Kept | Exception) -> None:
-                if isinstance(result, Kept):
-                    counts[name, result.status] += 1
-                    done(None)
-                else:
-                    counts[name, "unavailable"] += 1
-                    done(result)
+    def _keep(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
+        name = route.channel
 
-            now = time.time_ns() // 1000
-            submit(Envelope(name, "hl7v2", body, header.control_id, now, peer), answered)
+        def answered(result: Kept | Unavailable) -> None:
+            if isinstance(result, Kept):
+                self._counts[name, result.status] += 1
+                done(KEPT)
+            else:
+                self._counts[name, "unavailable"] += 1
+                done(Verdict(Outcome.FAILED, UNAVAILABLE, error=type(result.__cause__ or result).__name__))
 
-        return keep
+        peer = origin.peer
+        facts = {"certificate": peer.names[0]} if peer.names else NO_FACTS
+        now = time.time_ns() // 1000
+        self._journal.submit(Envelope(name, "hl7v2", body, header.control_id, now, peer.address, facts), answered)
 
     def _report(self, kind: str, peer: str, text: str) -> None:
+        """A log line, but no flood of them: whoever sends rubbish must not fill the disk with lines about it."""
+        key = (kind, peer.rpartition(":")[0])
+        now = time.monotonic()
+        if now - self._said.get(key, float("-inf")) < _REPORTS:
+            return
+        if len(self._said) >= _REPORTS_MAX:
+            self._said.clear()
+        self._said[key] = now
         self._log.warning(f"mllp.{kind}", peer=peer, text=text)
 
     def observe(self) -> None:
@@ -140,15 +133,20 @@ class Intake:
             for (channel, status), count in list(self._counts.items()):
                 self._kept.add(count - self._reported[channel, status], channel=channel, status=status)
                 self._reported[channel, status] = count
-        totals: dict[str, int] = {}
-        for server in self._servers:
-            for code, count in server.counts.items():
-                totals[code] = totals.get(code, 0) + count
-        for code, count in totals.items():
+        codes: Counter[str] = Counter()
+        events: Counter[str] = Counter()
+        for server in self._servers.values():
+            codes.update(server.tally.codes)
+            events.update(server.tally.events)
+        for code, count in codes.items():
             self._answers.set(count, code=code)
-        self._connections.set(sum(server.connections for server in self._servers))
+        for kind, count in events.items():
+            self._events.set(count, kind=kind)
+        self._connections.set(sum(server.connections for server in self._servers.values()))
+        self._memory.set(self._budget.unfinished, state="unfinished")
+        self._memory.set(self._budget.under_way, state="under-way")
 
     async def drain(self, seconds: float) -> None:
         """Stop listening; answer what is under way."""
-        for server in self._servers:
+        for server in self._servers.values():
             await server.drain(seconds)

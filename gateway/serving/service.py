@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvloop
 
+from adapters.hl7v2.mllp import TlsUnusable
 from gateway.addresses import parse_address
 from gateway.http import HttpPort
 from gateway.serving.children import Children
@@ -42,8 +43,8 @@ class Addresses:
 def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
     """Run until SIGTERM or SIGINT, then drain; give the exit code. `ready` hears the bound addresses once.
 
-    Raises PipelineError (folder in use, not ours, newer; a channel of another tenant), MappingError (faulty maps) and
-    OSError (address taken).
+    Raises PipelineError (folder in use, not ours, newer; a channel of another tenant), MappingError (faulty maps),
+    TlsUnusable (certificates) and OSError (address taken).
     """
     folder = open_folder(path, create=True)
     check_tenant(settings, folder)
@@ -70,6 +71,14 @@ async def _serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+
+    def renew() -> None:
+        # the loop keeps only a weak reference to a task, so the set has to
+        renewing.add(task := loop.create_task(_renew(intake, log)))
+        task.add_done_callback(renewing.discard)
+
+    renewing: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, renew)
     http = HttpPort(*parse_address(addresses.http), _probes(folder, journal, children, intake, registry, stopping))
     try:
         children.start(folder.path, settings, settings.pipeline.mappers)
@@ -90,6 +99,16 @@ async def _serve(
         http.close()
     log.info("service.stopped")
     return 0
+
+
+async def _renew(intake: Intake, log: Log) -> None:
+    """Certificates from their files again; a file that can't be used leaves all as it is."""
+    try:
+        await intake.renew()
+    except TlsUnusable as error:
+        log.error("tls.not-renewed", text=str(error))
+    else:
+        log.info("tls.renewed")
 
 
 def _probes(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.hl7v2.mllp import Peek, acknowledge, peek
-from gateway.serving.intake import _Door, dtm_now
+from adapters.hl7v2.mllp import Peek, Peer, acknowledge, peek
+from gateway.serving.doors import Door
+from gateway.serving.intake import dtm_now
 from pipelines.channels import Channel
 
 CHANNELS = (
@@ -17,7 +18,7 @@ def header(application: str, type_: str, number: int, version: str = "2.5.1") ->
 
 
 def test_each_sender_keeps_its_channel() -> None:
-    door = _Door(CHANNELS)
+    door = Door(CHANNELS)
     for number in range(3):  # asked anew, then remembered
         for application, type_, peer, name, code in (
             ("LAB", "ORU^R01", "10.1.0.1:5000", "lab", None),
@@ -26,25 +27,16 @@ def test_each_sender_keeps_its_channel() -> None:
             ("ADT", "ADT^A01", "10.2.0.1:5002", "", "207"),
             ("XYZ", "ADT^A01", "10.1.0.1:5000", "", "207"),
         ):
-            asked = header(application, type_, number)
-            fault = door.check(asked, peer)
-            assert (fault.code if fault else None) == code
-            assert door.channel(asked, peer) == name
-
-
-def test_the_channel_of_another_header_than_the_last_is_looked_up_again() -> None:
-    door = _Door(CHANNELS)
-    first, second = header("LAB", "ORU^R01", 1), header("ADT", "ADT^A01", 2)
-    door.check(first, "10.1.0.1:1")
-    door.check(second, "10.1.0.1:1")
-    assert door.channel(first, "10.1.0.1:1") == "lab"
+            found = door.check(header(application, type_, number), Peer(peer))
+            assert (found.fault.code if found.fault else None) == code
+            assert found.channel == name
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    door = _Door((Channel("any"),))
+    door = Door((Channel("any"),))
     for number in range(3000):
-        assert door.check(header(f"A{number}", "ADT^A01", number), "127.0.0.1:1") is None
-    door.check(header("X" * 5000, "ADT^A01", 1), "127.0.0.1:1")
+        assert door.check(header(f"A{number}", "ADT^A01", number), Peer("127.0.0.1:1")).fault is None
+    door.check(header("X" * 5000, "ADT^A01", 1), Peer("127.0.0.1:1"))
     assert len(door._known) <= 1024
     assert not any("X" * 5000 in str(key) for key in door._known)
 

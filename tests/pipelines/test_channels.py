@@ -90,3 +90,14 @@ def test_map_settings() -> None:
     )
     assert (made.namespace, made.zone, made.default_authority) == (namespace, "Europe/Zurich", None)
     assert (made.identifier_order, made.base, dict(made.options)) == (("PI",), "https://x.test", {"nk1": "contact"})
+
+
+def test_a_certificate_sends_to_the_channels_that_name_it_and_no_other() -> None:
+    """It speaks for their senders alone, wherever the channels stand; to others these channels are shut."""
+    rest, lab = Channel("rest"), Channel("lab", certificates=("dns:lab",), sending_application=("LAB",))
+    both = (rest, lab)
+    assert route(both, header(sender="LAB|N"), "x", ("sha256:00", "dns:lab")) is lab
+    assert route(both, header(), "x", ("dns:lab",)) is None
+    assert route(both, header(), "x", ("dns:other",)) is rest
+    assert route((lab,), header(sender="LAB|N"), "x", ("dns:other",)) is None
+    assert route((lab,), header(sender="LAB|N"), "x") is None

@@ -109,6 +109,17 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         ("[mllp]\nlisten = '0.0.0.0:2575'\n", "patient data would cross the network in clear"),
         ("[http]\nlisten = ':::8080'\n", "is not loopback"),
         ("[channels.lab]\nlistener = '10.0.0.1:2575'\n", "[channels.lab] listener: '10.0.0.1:2575' is not loopback"),
+        ("[mllp]\ntls_key = 'k'\n", "[mllp] tls_key: without `tls_certificate` there is no TLS"),
+        ("[mllp]\ntls_certificate = 'c'\n", "[mllp] tls_ca: who may send?"),
+        ("[mllp]\ntls_minimum = '1.1'\n", "must be one of 1.2, 1.3"),
+        ("[channels.lab]\ncertificates = ['dns:lab']\n", "certificates: its listener asks for none"),
+        ("[channels.lab]\ncertificates = ['lab']\n", "is not of the form"),
+        ("[channels.lab]\nlistener_tls = false\n", "listener_tls: the channel has no listener of its own"),
+        (
+            "[mllp]\ntls_certificate = 'c'\ntls_ca = 'a'\n"
+            "[channels.lab]\nlistener = '10.0.0.1:2576'\nlistener_tls = false\n",
+            "[channels.lab] listener: '10.0.0.1:2576' is not loopback",
+        ),
         ("[mllp\n", "not TOML"),
     ],
 )
@@ -140,6 +151,15 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_another_address_only_with_insecure(tmp_path: Path, section: str) -> None:
     settings = from_text(tmp_path, f"[{section}]\nlisten = '0.0.0.0:9999'\ninsecure = true\n")
     assert getattr(settings, section).listen == "0.0.0.0:9999"
+
+
+def test_another_address_with_tls(tmp_path: Path) -> None:
+    text = "[mllp]\nlisten = '0.0.0.0:2575'\ntls_certificate = 'c.pem'\ntls_ca = 'ca.pem'\n"
+    settings = from_text(
+        tmp_path, text + "[channels.a]\nlistener = '127.0.0.1:2576'\nlistener_tls = false\n[channels.b]\n"
+    )
+    assert settings.tls_on("") is not None
+    assert settings.tls_on("127.0.0.1:2576") is None
 
 
 def test_a_test_installation_takes_training_messages(tmp_path: Path) -> None:

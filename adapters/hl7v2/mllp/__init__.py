@@ -1,14 +1,23 @@
 """MLLP: HL7 v2 over TCP. Framing and acknowledgements without input or output, a listener and a sender on asyncio."""
 
-from adapters.hl7v2.mllp.ack import Fault, Outcome, acknowledge, answer_code, fallback_peek
-from adapters.hl7v2.mllp.client import Answer, Outgoing, Sender, acknowledged, send_all
-from adapters.hl7v2.mllp.errors import HeaderUnusable, MllpError, NoAnswer
+from adapters.hl7v2.mllp.ack import Fault, Outcome, acknowledge, acknowledged, answer_code, fallback_peek
+from adapters.hl7v2.mllp.client import Answer, Outgoing, Sender, Tls, send_all
+from adapters.hl7v2.mllp.door import KEPT, UNAVAILABLE, Gate, Keep, Origin, Peer, Route, Verdict
+from adapters.hl7v2.mllp.errors import HeaderUnusable, MllpError, NoAnswer, TlsUnusable
 from adapters.hl7v2.mllp.framer import Event, Frame, Framer, Junk, Oversize, Truncated, frame
+from adapters.hl7v2.mllp.limits import Budget, Limits
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
-from adapters.hl7v2.mllp.server import Gate, Keep, MllpServer, serve_mllp
+from adapters.hl7v2.mllp.server import MllpServer, serve_mllp
+from adapters.hl7v2.mllp.tally import BUCKETS, Answers, Tally
+from adapters.hl7v2.mllp.tls import TlsFiles, client_context, server_context
 
 __all__ = [
+    "BUCKETS",
+    "KEPT",
+    "UNAVAILABLE",
     "Answer",
+    "Answers",
+    "Budget",
     "Event",
     "Fault",
     "Frame",
@@ -17,22 +26,33 @@ __all__ = [
     "HeaderUnusable",
     "Junk",
     "Keep",
+    "Limits",
     "MllpError",
     "MllpServer",
     "NoAnswer",
+    "Origin",
     "Outcome",
     "Outgoing",
     "Oversize",
     "Peek",
+    "Peer",
+    "Route",
     "Sender",
+    "Tally",
+    "Tls",
+    "TlsFiles",
+    "TlsUnusable",
     "Truncated",
+    "Verdict",
     "acknowledge",
     "acknowledged",
     "answer_code",
+    "client_context",
     "fallback_peek",
     "frame",
     "peek",
     "send_all",
     "serve_mllp",
+    "server_context",
     "trim",
 ]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from adapters.hl7v2.mllp.peek import Peek
+from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
+from adapters.hl7v2.mllp.peek import Peek, peek, trim
 
-__all__ = ["Fault", "Outcome", "acknowledge", "answer_code", "fallback_peek"]
+__all__ = ["Fault", "Outcome", "acknowledge", "acknowledged", "answer_code", "fallback_peek"]
 
 
 class Outcome(Enum):
@@ -88,6 +89,20 @@ def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault 
         subcomponent = peek.encoding[3:4] or b"&"
         segments.append(bar.join([b"ERR", dot.join([*parts, subcomponent.join(condition.split(dot))])]))
     return b"\r".join(segments) + b"\r"
+
+
+def acknowledged(answer: bytes) -> tuple[str, bytes]:
+    """(MSA-1, MSA-2) of an acknowledgement. Raises NoAnswer if it has no usable MSH and MSA."""
+    try:
+        body = trim(answer)
+        separator = peek(body).separator
+    except HeaderUnusable as error:
+        raise NoAnswer(f"the answer is no HL7 message: {error}") from error
+    for line in body.replace(b"\n", b"\r").split(b"\r"):
+        if line.startswith(b"MSA" + separator):
+            fields = [*line.split(separator), b"", b""]
+            return fields[1].decode("ascii", "replace"), fields[2]
+    raise NoAnswer("the answer has no MSA segment")
 
 
 @lru_cache(maxsize=256)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
+from adapters.hl7v2.mllp.ack import acknowledged
 from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
 from adapters.hl7v2.mllp.framer import Frame, Framer, frame
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
 
-__all__ = ["Answer", "Outgoing", "Sender", "send_all"]
+__all__ = ["Answer", "Outgoing", "Sender", "Tls", "send_all"]
 
 _QUIET = 2.0  # seconds in which a receiver that answers failures only would have done so
 
@@ -42,6 +44,14 @@ class Answer:
         return self.error is None and self.code in ("AA", "CA", None)
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a sender makes sure of the receiver. `name`: what its certificate must say ('' = the host connected to)."""
+
+    context: ssl.SSLContext
+    name: str = ""
+
+
 class Sender:
     """One connection to a receiver."""
 
@@ -52,9 +62,11 @@ class Sender:
         self._frames: list[bytes] = []
 
     @classmethod
-    async def connect(cls, host: str, port: int, timeout: float) -> Sender:
-        """Open a connection. Raises OSError or TimeoutError."""
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout)
+    async def connect(cls, host: str, port: int, timeout: float, tls: Tls | None = None) -> Sender:
+        """Open a connection. Raises OSError (ssl.SSLError is one) or TimeoutError."""
+        context, name = (None, None) if tls is None else (tls.context, tls.name or host)
+        opening = asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+        reader, writer = await asyncio.wait_for(opening, timeout)
         return cls(reader, writer)
 
     async def send(self, body: bytes, timeout: float) -> bytes | None:
@@ -95,20 +107,6 @@ class Sender:
             return  # already gone
 
 
-def acknowledged(answer: bytes) -> tuple[str, bytes]:
-    """(MSA-1, MSA-2) of an acknowledgement. Raises NoAnswer if it has no usable MSH and MSA."""
-    try:
-        body = trim(answer)
-        separator = peek(body).separator
-    except HeaderUnusable as error:
-        raise NoAnswer(f"the answer is no HL7 message: {error}") from error
-    for line in body.replace(b"\n", b"\r").split(b"\r"):
-        if line.startswith(b"MSA" + separator):
-            fields = [*line.split(separator), b"", b""]
-            return fields[1].decode("ascii", "replace"), fields[2]
-    raise NoAnswer("the answer has no MSA segment")
-
-
 def _header(body: bytes) -> Peek | None:
     try:
         return peek(trim(body))
@@ -117,14 +115,19 @@ def _header(body: bytes) -> Peek | None:
 
 
 async def send_all(
-    host: str, port: int, messages: Iterable[Outgoing], connections: int = 1, timeout: float = 30.0
+    host: str,
+    port: int,
+    messages: Iterable[Outgoing],
+    connections: int = 1,
+    timeout: float = 30.0,
+    tls: Tls | None = None,
 ) -> AsyncIterator[Answer]:
     """Send messages over several connections at once; give an `Answer` each, as they come.
 
     Messages are dealt out in order, each connection with one under way; with one connection the order is kept. After
     a `NoAnswer` that connection is opened anew. Raises OSError or TimeoutError if no connection can be made at all.
     """
-    senders = [await Sender.connect(host, port, timeout) for _ in range(connections)]
+    senders = [await Sender.connect(host, port, timeout, tls) for _ in range(connections)]
     source = iter(messages)
     answers: asyncio.Queue[Answer | Exception | None] = asyncio.Queue(maxsize=1024)
 
@@ -135,7 +138,7 @@ async def send_all(
                 await answers.put(answer)
                 if answer.error is not None:
                     await sender.close()
-                    sender = await Sender.connect(host, port, timeout)
+                    sender = await Sender.connect(host, port, timeout, tls)
         except OSError as error:  # includes TimeoutError
             await answers.put(error)
         finally:

@@ -3,14 +3,15 @@
 Hl7Error (adapters.hl7v2.errors)
 └── MllpError
     ├── HeaderUnusable   the peer's fault: no MSH, or one from which no answer can be made
-    └── NoAnswer         the peer's fault: no acknowledgement, a broken one, or a closed connection
+    ├── NoAnswer         the peer's fault: no acknowledgement, a broken one, or a closed connection
+    └── TlsUnusable      our fault: a certificate, key, CA or CRL file that can't be used
 """
 
 from __future__ import annotations
 
 from adapters.hl7v2.errors import Hl7Error
 
-__all__ = ["HeaderUnusable", "MllpError", "NoAnswer"]
+__all__ = ["HeaderUnusable", "MllpError", "NoAnswer", "TlsUnusable"]
 
 
 class MllpError(Hl7Error):
@@ -23,3 +24,7 @@ class HeaderUnusable(MllpError):
 
 class NoAnswer(MllpError):
     """The receiver closed the connection, stayed silent or answered something that is no acknowledgement."""
+
+
+class TlsUnusable(MllpError):
+    """A file that TLS needs can't be read, doesn't fit its key or is not of its kind; the text names the file."""

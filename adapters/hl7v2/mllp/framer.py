@@ -90,6 +90,11 @@ class Framer:
         """Bytes of a block that has begun and not yet ended."""
         return len(self._buffer)
 
+    @property
+    def inside(self) -> bool:
+        """A block has begun and not yet ended."""
+        return self._inside
+
     def receive(self, data: bytes) -> Iterator[Event]:
         """Take bytes off the wire; give the events that they complete."""
         if not self._inside and not self._buffer and data[:1] == START_BLOCK:

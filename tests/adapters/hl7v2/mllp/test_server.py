@@ -3,57 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
-from adapters.hl7v2.mllp import Answer, Fault, MllpServer, Outgoing, Peek, acknowledged, frame, send_all, serve_mllp
-
-MESSAGE = b"MSH|^~\\&|A|B|C|D|20260102||ADT^A01|%d|%s|2.5.1|||%s\rPID|1"
-Done = Callable[[Exception | None], None]
-
-
-class Keeper:
-    """Keeps bodies in a list and calls back when told to, on the loop, as the journal does."""
-
-    def __init__(self, error: Exception | None = None, hold: bool = False) -> None:
-        self.bodies: list[bytes] = []
-        self.waiting: list[Done] = []
-        self.error = error
-        self.hold = hold
-
-    def __call__(self, body: bytes, header: Peek, peer: str, done: Done) -> None:
-        self.bodies.append(body)
-        if self.hold:
-            self.waiting.append(done)
-        else:
-            asyncio.get_running_loop().call_soon(done, self.error)
-
-
-def production_only(header: Peek, peer: str) -> Fault | None:
-    """A gate as a channel has it."""
-    return None if header.text(11) == "P" else Fault("202", "Unsupported processing id", 11, "only P here")
-
-
-@asynccontextmanager
-async def listening(
-    keeper: Keeper, limit: int = 1 << 20, window: int = 1 << 20
-) -> AsyncIterator[tuple[MllpServer, str, int]]:
-    """A listener on a free port."""
-    reports: list[tuple[str, str, str]] = []
-    server = await serve_mllp(
-        "127.0.0.1", 0, keeper, production_only, lambda: "20260102", lambda *row: reports.append(row), limit, window
-    )
-    host, port = server.address.rsplit(":", 1)
-    try:
-        yield server, host, int(port)
-    finally:
-        await server.drain(1)
-
-
-async def sent(host: str, port: int, *bodies: bytes, connections: int = 1) -> list[Answer]:
-    """Send and gather."""
-    messages = [Outgoing("test", index, body) for index, body in enumerate(bodies)]
-    return [answer async for answer in send_all(host, port, messages, connections, timeout=5)]
+from adapters.hl7v2.mllp import KEPT, acknowledged, frame
+from tests.support.listener import MESSAGE, Keeper, listening, sent
 
 
 def test_kept_messages_are_answered() -> None:
@@ -66,7 +18,7 @@ def test_kept_messages_are_answered() -> None:
             answers = await sent(host, port, *bodies, connections=3)
             assert {(answer.control_id, answer.code) for answer in answers} == {(str(n), "AA") for n in range(20)}
             assert sorted(keeper.bodies) == sorted(body.rstrip(b"\r") for body in bodies)
-            assert server.counts["AA"] == 20
+            assert server.tally.codes["AA"] == 20
 
     asyncio.run(run())
 
@@ -86,8 +38,8 @@ def test_no_answer_before_the_keep_and_answers_in_order() -> None:
             except TimeoutError:
                 early = b""
             assert early == b""
-            keeper.waiting[1](None)
-            keeper.waiting[0](None)
+            keeper.waiting[1](KEPT)
+            keeper.waiting[0](KEPT)
             raw = b""
             while raw.count(b"\x1c") < 3:
                 raw += await asyncio.wait_for(reader.read(4096), 2)
@@ -120,7 +72,7 @@ def test_our_failure_is_ar_207_then_close_never_aa() -> None:
     """A full disk: AR with 207 and the connection closed, so that the sender stops."""
 
     async def run() -> None:
-        keeper = Keeper(error=OSError("no space"))
+        keeper = Keeper(fail=True)
         async with listening(keeper) as (_, host, port):
             reader, writer = await asyncio.open_connection(host, port)
             writer.write(frame(MESSAGE % (1, b"P", b"")))
@@ -137,7 +89,7 @@ def test_split_at_every_byte_and_over_size() -> None:
 
     async def run() -> None:
         keeper = Keeper()
-        async with listening(keeper, limit=200) as (_, host, port):
+        async with listening(keeper, message_bytes=200) as (_, host, port):
             reader, writer = await asyncio.open_connection(host, port)
             for byte in frame(MESSAGE % (1, b"P", b"")):
                 writer.write(bytes([byte]))
@@ -156,7 +108,7 @@ def test_back_pressure_pauses_a_flood_and_loses_nothing() -> None:
 
     async def run() -> None:
         keeper = Keeper(hold=True)
-        async with listening(keeper, window=2000) as (_, host, port):
+        async with listening(keeper, window_bytes=2000) as (_, host, port):
             reader, writer = await asyncio.open_connection(host, port)
             flood = b"".join(frame(MESSAGE % (n, b"P", b"") + b"x" * 1000) for n in range(3000))
             writer.write(flood)
@@ -165,7 +117,7 @@ def test_back_pressure_pauses_a_flood_and_loses_nothing() -> None:
             raw = bytearray()
             while raw.count(b"\x1c") < 3000:
                 for done in keeper.waiting:
-                    done(None)
+                    done(KEPT)
                 keeper.waiting.clear()
                 raw += await asyncio.wait_for(reader.read(1 << 16), 5)
             assert len(keeper.bodies) == 3000
