@@ -109,9 +109,13 @@ class Channel:
             options=dict(self.options),
         )
 
+    def admits(self, peer: str) -> bool:
+        """Whether this address may send."""
+        return not self.peers or _within(peer, self.peers)
+
     def takes(self, header: Peek, peer: str, names: tuple[str, ...] = ()) -> bool:
         """Whether a message with this header is this channel's: from this peer, whose certificate has these names."""
-        if self.peers and not _within(peer, self.peers):
+        if not self.admits(peer):
             return False
         if self.certificates and not self.knows(names):
             return False

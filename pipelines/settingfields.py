@@ -20,12 +20,14 @@ def setting(
     least: float | None = None,
     choices: tuple[str, ...] = (),
     pattern: str = "",
+    secret: bool = False,
 ) -> Any:
-    """A field with a default, a sentence of documentation and, for scalars and the items of lists, its bounds."""
+    """A field with a default, a sentence of documentation and, for scalars and the items of lists, its bounds. A secret
+    is never printed."""
     metadata = {"doc": doc, "least": least, "choices": choices, "pattern": pattern}
     if isinstance(default, Mapping):
         return field(default_factory=lambda: dict(default), metadata=metadata)  # plain: crosses to mapper processes
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 def default_of(one: Field[Any]) -> Any:

@@ -97,10 +97,27 @@ class Mllp:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Health and metrics."""
+    """What comes over HTTP, health and metrics."""
 
     listen: str = setting("127.0.0.1:8080", "HOST:PORT; port 0 = a free one.")
-    insecure: bool = setting(False, "Allow another address than loopback: without TLS, so say it.")
+    insecure: bool = setting(False, "Allow another address than loopback: without TLS, so say it; needs tokens, too.")
+    tokens: tuple[str, ...] = setting(
+        (),
+        "Bearer tokens of those who may send, 16 characters or more each; better set by the environment or a file."
+        " None: loopback only.",
+        pattern=r"[A-Za-z0-9._~+/-]{16,512}=*",
+        secret=True,
+    )
+    tokens_file: str = setting("", "File with one token per line, readable by its owner only; read at start.")
+    max_body_bytes: int = setting(64 * _MIB, "Larger bodies are refused.", least=1024)
+    window_bytes: int = setting(256 * _MIB, "Bytes of bodies under way at a time.", least=1024)
+    connections: int = setting(512, "Open connections; beyond it the slowest gives way to a new one.", least=1)
+    idle_seconds: float = setting(60.0, "A connection without a request is closed.", least=1)
+    body_seconds: float = setting(120.0, "Within this time a MiB of a body has to come.", least=1)
+
+    def all_tokens(self) -> tuple[str, ...]:
+        """Those of the settings and of the file. Raises SettingsError, without any token in it."""
+        return (*self.tokens, *(_tokens_of(Path(self.tokens_file)) if self.tokens_file else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +244,7 @@ def read(table: Mapping[str, Any], faults: list[str]) -> Settings:
     channels = dict(_channels(given, faults))
     if channels:
         settings = replace(settings, channels=channels)
-    faults += _across(settings)
+    faults += across(settings)
     return settings
 
 
@@ -244,7 +261,7 @@ def _channels(table: Mapping[str, Any], faults: list[str]) -> Iterator[tuple[str
             yield name, channel
 
 
-def _across(settings: Settings) -> Iterator[str]:
+def across(settings: Settings) -> Iterator[str]:
     """What no single field can know."""
     if settings.service.production:
         for name, channel in settings.channels.items():
@@ -264,6 +281,19 @@ def _across(settings: Settings) -> Iterator[str]:
     places.append(("[http] listen", settings.http.listen, settings.http.insecure))
     for place, address, secured in places:
         yield from (f"{place}: {fault}" for fault in address_faults(address, secured))
+    yield from (f"[http] {fault}" for fault in http_faults(settings.http))
+
+
+def http_faults(http: Http) -> Iterator[str]:
+    """What is wrong with the tokens, or with having none. No token is repeated."""
+    try:
+        tokens = http.all_tokens()
+    except SettingsError as error:
+        yield f"tokens_file: {error}"
+        return
+    host = http.listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    if host not in LOOPBACK and not tokens:
+        yield "tokens: none are set, and whoever reaches the address could send: set tokens, or listen on loopback"
 
 
 def _tls_faults(settings: Settings) -> Iterator[str]:
@@ -301,6 +331,21 @@ def address_faults(address: str, secured: bool) -> Iterator[str]:
             f"{address!r} is not loopback, and there is no TLS: patient data would cross the network in clear."
             " If that network is protected otherwise, say `insecure = true` in the same section"
         )
+
+
+def _tokens_of(path: Path) -> tuple[str, ...]:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsError(f"{path} can be read by others: chmod 600 {path}")
+        lines = [line.strip() for line in path.read_text("ascii").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} can't be read: {type(error).__name__}") from error
+    tokens = tuple(line for line in lines if line and not line.startswith("#"))
+    one = next(field for field in fields(Http) if field.name == "tokens")
+    for place, token in enumerate(tokens, 1):
+        for fault in faults_of(one, tuple[str, ...], [token]):
+            raise SettingsError(f"{path}: token {place} {fault}")
+    return tokens
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
@@ -360,4 +405,14 @@ def names() -> Iterator[tuple[str, str]]:
                 yield section, one.name
 
 
-__all__ = ["SECTIONS", "Settings", "SettingsError", "address_faults", "faults_of", "json_schema", "load", "names"]
+__all__ = [
+    "SECTIONS",
+    "Settings",
+    "SettingsError",
+    "across",
+    "address_faults",
+    "faults_of",
+    "json_schema",
+    "load",
+    "names",
+]

@@ -12,9 +12,9 @@ from gateway.errors import InputError, UsageError
 from gateway.folder import add_data_option
 
 _DESCRIPTION = """\
-Run the service: HL7 v2 over MLLP in, sealed FHIR on topics out, health and metrics over HTTP. Runs without any
-configuration on loopback, with one channel. Prints one line of JSON on standard output when ready, logs as JSON
-lines on standard error. SIGTERM drains: what is acknowledged is settled, then exit 0.
+Run the service: HL7 v2 over MLLP and every format over HTTP in, sealed FHIR on topics out, health and metrics over
+HTTP. Runs without any configuration on loopback, with one channel per format. Prints one line of JSON on standard
+output when ready, logs as JSON lines on standard error. SIGTERM drains: what was kept is settled, then exit 0.
 """
 _EXAMPLES = """\
 examples:
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (docs/configuration.md)")
     parser.add_argument("--mllp", metavar="HOST:PORT", help="MLLP listener (default 127.0.0.1:2575)")
     parser.add_argument("--dicom", metavar="HOST:PORT", help="not yet; the address is checked and not listened on")
-    parser.add_argument("--http", metavar="HOST:PORT", help="health and metrics (default 127.0.0.1:8080)")
+    parser.add_argument("--http", metavar="HOST:PORT", help="ingest, health and metrics (default 127.0.0.1:8080)")
     add_data_option(parser)
 
 
@@ -41,16 +41,17 @@ def run(options: argparse.Namespace) -> int:
     from gateway.settings import load_settings
     from mappings import MappingError
     from pipelines.errors import PipelineError
-    from pipelines.settings import address_faults
+    from pipelines.settings import across, address_faults
 
     settings = load_settings(options.config)
     addresses = Addresses(options.mllp or settings.mllp.listen, options.http or settings.http.listen)
-    secured = settings.mllp.insecure or settings.mllp.tls() is not None
-    given = [(addresses.mllp, secured), (addresses.http, settings.http.insecure)]
-    for address, insecure in [*given, *([(options.dicom, False)] if options.dicom else [])]:
-        for fault in address_faults(address, insecure):
-            raise UsageError(fault)
-    settings = replace(settings, mllp=replace(settings.mllp, listen=addresses.mllp))
+    settings = replace(
+        settings,
+        mllp=replace(settings.mllp, listen=addresses.mllp),
+        http=replace(settings.http, listen=addresses.http),
+    )
+    for fault in [*across(settings), *(address_faults(options.dicom, False) if options.dicom else ())]:
+        raise UsageError(fault)
 
     def ready(row: dict[str, object]) -> None:
         print(json.dumps(row, ensure_ascii=False), flush=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,15 @@ import uvloop
 
 from adapters.hl7v2.mllp import TlsUnusable
 from gateway.addresses import parse_address
-from gateway.http import HttpPort
 from gateway.serving.children import Children
+from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
+from gateway.serving.probes import probes
+from gateway.web import Guard, Limits, Route, serve_http
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.formats import maps
-from pipelines.journal import SqliteJournal
 from pipelines.logs import Log
+from pipelines.mapper import failure
 from pipelines.metrics import Registry, read_snapshots
 from pipelines.service import check_tenant
 from pipelines.settings import Settings
@@ -29,7 +30,6 @@ from pipelines.statusmetrics import StatusMetrics
 __all__ = ["Addresses", "serve"]
 
 _WATCH = 0.2  # seconds between looks at the children
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ async def _serve(
 
     journal = folder.journal(settings.journal(), notify=notify)
     intake = Intake(journal, settings, log, registry)
+    ingest = Ingest(journal, settings, registry)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -79,7 +80,27 @@ async def _serve(
 
     renewing: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, renew)
-    http = HttpPort(*parse_address(addresses.http), _probes(folder, journal, children, intake, registry, stopping))
+    totals = StatusMetrics(registry)
+
+    def causes() -> Iterator[str]:
+        yield from (f"{name} is not running" for name in children.down())
+        if journal.failure is not None:
+            yield "the journal can't keep messages"
+        if stopping.is_set():
+            yield "draining"
+
+    def metrics() -> str:
+        intake.observe()
+        ingest.observe()
+        totals.observe(folder)
+        return registry.text() + read_snapshots(folder.path)
+
+    def failed(route: str, error: Exception) -> None:
+        log.error("http.failed", error=type(error).__name__, text=f"{route}: {failure(error).text}")
+
+    routes: tuple[Route, ...] = (*probes(causes, metrics), *ingest.routes)
+    guard = Guard(settings.http.all_tokens())
+    http = await serve_http(*parse_address(addresses.http), routes, guard, _limits(settings), failed)
     try:
         children.start(folder.path, settings, settings.pipeline.mappers)
         wanted = {name: parse_address(name or addresses.mllp) for name in settings.listeners()}
@@ -94,9 +115,9 @@ async def _serve(
         log.info("service.draining")
         await intake.drain(settings.service.drain_seconds)
     finally:
-        journal.close()
+        await loop.run_in_executor(None, journal.close)
         await loop.run_in_executor(None, children.stop, settings.service.drain_seconds)
-        http.close()
+        await http.close(1.0)
     log.info("service.stopped")
     return 0
 
@@ -111,31 +132,12 @@ async def _renew(intake: Intake, log: Log) -> None:
         log.info("tls.renewed")
 
 
-def _probes(
-    folder: DataFolder,
-    journal: SqliteJournal,
-    children: Children,
-    intake: Intake,
-    registry: Registry,
-    stopping: asyncio.Event,
-) -> dict[str, Callable[[], tuple[int, str, str]]]:
-    def live() -> tuple[int, str, str]:
-        return 200, "application/json", '{"live": true}'
-
-    def ready() -> tuple[int, str, str]:
-        causes = [f"{name} is not running" for name in children.down()]
-        if journal.failure is not None:
-            causes.append("the journal can't keep messages")
-        if stopping.is_set():
-            causes.append("draining")
-        body = json.dumps({"ready": not causes, "causes": causes})
-        return (503 if causes else 200), "application/json", body
-
-    totals = StatusMetrics(registry)
-
-    def metrics() -> tuple[int, str, str]:
-        intake.observe()
-        totals.observe(folder)
-        return 200, TEXT, registry.text() + read_snapshots(folder.path)
-
-    return {"/livez": live, "/readyz": ready, "/metrics": metrics}
+def _limits(settings: Settings) -> Limits:
+    http = settings.http
+    return Limits(
+        body=http.max_body_bytes,
+        window=max(http.window_bytes, http.max_body_bytes),
+        connections=http.connections,
+        idle=http.idle_seconds,
+        body_seconds=http.body_seconds,
+    )

@@ -76,6 +76,16 @@ def _refuses(channel: Channel, body: bytes) -> Refusal | None:
     return None if fault is None else Refusal(f"MSH-{fault.field}" if fault.field else "", fault.text)
 
 
+def _unreadable(body: bytes) -> Refusal | None:
+    """As at an MLLP door (HL7 v2.9 section 2.9.2): MSH can be read and has its type and control id."""
+    try:
+        header = peek(trim(body))
+    except HeaderUnusable as error:
+        return Refusal("", str(error), "structure")
+    empty = [number for number in (9, 10) if not header.field(number).strip()]
+    return Refusal(f"MSH-{empty[0]}", "a required field is empty", "required") if empty else None
+
+
 SOURCE = Source(
     noun="HL7 v2 message",
     load=_load,
@@ -83,6 +93,8 @@ SOURCE = Source(
     units=_units,
     identity=_identity,
     refuses=_refuses,
+    unreadable=_unreadable,
+    media_types=("x-application/hl7-v2+er7", "application/hl7-v2+er7", "text/plain", "application/octet-stream"),
     causes=(
         (HeaderError, "header"),
         (HeaderUnusable, "header"),

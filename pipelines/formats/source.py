@@ -54,10 +54,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a channel doesn't take a unit; no content of it. `place` is the source path at fault, '' for none."""
+    """Why a unit isn't taken; no content of it. `place` is the source path at fault, '' for none; `code`: of FHIR's
+    issue-type."""
 
     place: str
     text: str
+    code: str = "business-rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Source:
     new one within its channel (MSH-10, document id, SOP Instance UID), b'' if it has none or can't be read; never
     raises. `refuses`: the channel's gate. `causes`: the format's errors → cause of the dead letter, first fit.
     `checked`: the least check of what the maps give (`Channel.check`), more than `values` where others wrote it.
+    `unreadable`: why bytes are no unit of the format at all, which a sender over HTTP hears at once; never raises.
+    `media_types`: that a sender over HTTP may name; the first is the format's own.
     """
 
     noun: str
@@ -89,6 +93,8 @@ class Source:
     identity: Callable[[bytes], bytes]
     refuses: Callable[[Channel, bytes], Refusal | None]
     causes: tuple[tuple[type[Exception], str], ...]
+    unreadable: Callable[[bytes], Refusal | None] = lambda _: None
+    media_types: tuple[str, ...] = ()
     checked: str = "values"
     together: Together | None = None
 

@@ -149,7 +149,8 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("section", ["mllp", "http"])
 def test_another_address_only_with_insecure(tmp_path: Path, section: str) -> None:
-    settings = from_text(tmp_path, f"[{section}]\nlisten = '0.0.0.0:9999'\ninsecure = true\n")
+    text = f"[{section}]\nlisten = '0.0.0.0:9999'\ninsecure = true\n"
+    settings = from_text(tmp_path, text, TABELLION__HTTP__TOKENS='["0123456789abcdef"]')
     assert getattr(settings, section).listen == "0.0.0.0:9999"
 
 
@@ -160,6 +161,27 @@ def test_another_address_with_tls(tmp_path: Path) -> None:
     )
     assert settings.tls_on("") is not None
     assert settings.tls_on("127.0.0.1:2576") is None
+
+
+def test_http_elsewhere_only_with_tokens_which_nothing_repeats(tmp_path: Path) -> None:
+    text = "[http]\nlisten = '0.0.0.0:9999'\ninsecure = true\n"
+    with pytest.raises(SettingsError, match="tokens: none are set"):
+        from_text(tmp_path, text)
+    secrets = tmp_path / "tokens"
+    secrets.write_text("# ours\nfirst-token-of-tests\n\nsecond-token-of-tests\n")
+    with pytest.raises(SettingsError, match="can be read by others"):
+        from_text(tmp_path, f"{text}tokens_file = '{secrets}'\n")
+    secrets.chmod(0o600)
+    settings = from_text(tmp_path, f"{text}tokens_file = '{secrets}'\ntokens = ['third-token-of-tests']\n")
+    assert settings.http.all_tokens() == ("third-token-of-tests", "first-token-of-tests", "second-token-of-tests")
+    assert "third" not in repr(settings)
+    secrets.write_text("short-ZZCANARY\n")
+    for given in (f"tokens_file = '{secrets}'", "tokens = ['short-ZZCANARY']", "tokens = 'short-ZZCANARY'"):
+        with pytest.raises(SettingsError, match="tokens") as error:
+            from_text(tmp_path, f"[http]\n{given}\n")
+        assert "ZZCANARY" not in str(error.value)
+    with pytest.raises(SettingsError, match="can't be read"):
+        from_text(tmp_path, f"[http]\ntokens_file = '{tmp_path / 'nowhere'}'\n")
 
 
 def test_a_test_installation_takes_training_messages(tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""`POST /ingest/{format}` (commands.md): a unit over HTTP, answered when the journal has committed it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import sha256
+from threading import Lock
+
+from adapters.hl7v2.mllp import peek, trim
+from gateway.serving.acknowledging import ER7, Acknowledging
+from gateway.web import Problem, Request, Response, Route, outcome, refused
+from pipelines.channels import Channel, route
+from pipelines.envelope import Envelope
+from pipelines.errors import Unavailable
+from pipelines.formats import FORMATS, Source, source
+from pipelines.metrics import Registry
+from pipelines.ports import Journal, Kept
+from pipelines.settings import Settings
+
+__all__ = ["Ingest"]
+
+_KNOWN = ("hl7v2", "cda", "dicom", "fhir")
+_INLINE = 64 << 10  # bytes: what is larger is looked at on a thread, so that the event loop goes on
+_AT_ONCE = 2  # of them at a time: they compete with the event loop for the interpreter lock
+_CHANNEL = "x-tabellion-channel"
+
+
+class Ingest:
+    """The ingest surface of one service, writing to one journal."""
+
+    def __init__(self, journal: Journal, settings: Settings, registry: Registry) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._acknowledging = Acknowledging()
+        self._heavy = asyncio.Semaphore(_AT_ONCE)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._reported: Counter[tuple[str, str]] = Counter()
+        self._observing = Lock()
+        self._kept = registry.counter("ingest_total", "Units that came over HTTP, by channel and what became of them.")
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Rows of this surface."""
+        return (Route("POST", "/ingest/{format}", self.handle),)
+
+    async def handle(self, request: Request) -> Response:
+        """One request."""
+        format_ = request.parameters["format"]
+        if format_ not in FORMATS:
+            known = format_ in _KNOWN
+            text = f"{'not yet' if known else 'no such format'}; there are {', '.join(FORMATS)}"
+            return refused(501 if known else 404, text)
+        row = source(format_)
+        if row.media_types and request.media_type not in ("", *row.media_types):
+            accepted = (("Accept-Post", ", ".join(row.media_types)),)
+            return refused(415, f"a {row.noun} is sent as {', '.join(row.media_types)}", accepted)
+        if request.media_type in ER7 and format_ == "hl7v2":
+            return await self._acknowledge(request)
+        if not request.body:
+            return outcome(400, [Problem("the body is empty", "required")])
+        if len(request.body) <= _INLINE:
+            found = self._look(row, format_, request)
+        else:
+            async with self._heavy:
+                found = await asyncio.to_thread(self._look, row, format_, request)
+        return found if isinstance(found, Response) else await self._keep(found)
+
+    async def _acknowledge(self, request: Request) -> Response:
+        """HL7 over HTTP: the sender reads an acknowledgement, not JSON."""
+        header, body, fault = self._acknowledging.read(request.body)
+        if fault is not None:
+            return self._acknowledging.unreadable(header, fault)
+        channel = self._channel("hl7v2", body, request)
+        if isinstance(channel, Response):
+            return channel
+        fault = channel.refuses(header)
+        if fault is not None:
+            self._counts[channel.name, "refused"] += 1
+            return self._acknowledging.refused(header, fault)
+        facts = {"transport": "http", "content-type": request.headers["content-type"][:200]}
+        result = await self.keep(envelope(channel, body, header.control_id, request.peer, facts))
+        return self._acknowledging.kept(header, isinstance(result, Kept))
+
+    def _look(self, row: Source, format_: str, request: Request) -> Envelope | Response:
+        """What is to be kept, or why not; pure but for the time."""
+        unreadable = row.unreadable(request.body)
+        if unreadable is not None:
+            return outcome(400, [Problem(unreadable.text, unreadable.code, **_where(format_, unreadable.place))])
+        body = trim(request.body) if format_ == "hl7v2" else request.body
+        channel = self._channel(format_, body, request)
+        if isinstance(channel, Response):
+            return channel
+        fault = row.refuses(channel, body)
+        if fault is not None:
+            self._counts[channel.name, "refused"] += 1
+            return outcome(422, [Problem(fault.text, fault.code, **_where(format_, fault.place))])
+        facts = {"transport": "http"}
+        if request.media_type:
+            facts["content-type"] = request.headers["content-type"][:200]
+        return envelope(channel, body, row.identity(body), request.peer, facts)
+
+    def _named(self, format_: str, request: Request) -> Channel | Response | None:
+        """The channel that the sender chose, None if it left that to us."""
+        name = request.query.get("channel") or request.headers.get(_CHANNEL, "")
+        if not name:
+            return None
+        channel = self._settings.channels.get(name)
+        if channel is None or channel.format != format_:
+            return refused(404, f"there is no channel of this name for {format_}")
+        if not channel.admits(request.peer) or channel.certificates:  # over HTTP nobody shows one
+            return refused(403, "the channel does not take requests of this address")
+        return channel
+
+    def _channel(self, format_: str, body: bytes, request: Request) -> Channel | Response:
+        named = self._named(format_, request)
+        if named is not None:
+            return named
+        channels = self._settings.channels_of(format_)
+        if not channels:
+            return refused(404, f"no channel takes {format_}: there is none in the configuration")
+        if format_ == "hl7v2":
+            found = route(channels, peek(body), request.peer)
+        else:
+            found = next((channel for channel in channels if channel.admits(request.peer)), None)
+        return found or refused(403, "no channel here takes what this sender sends")
+
+    async def keep(self, envelope: Envelope) -> Kept | Unavailable:
+        """Commit to the journal; what became of it."""
+        append = self._journal.append
+        large = len(envelope.body) > _INLINE  # it hashes the body
+        future = await asyncio.to_thread(append, envelope) if large else append(envelope)
+        try:
+            result: Kept | Unavailable = await asyncio.wrap_future(future)
+        except Unavailable as error:
+            result = error
+        self._counts[envelope.channel, result.status if isinstance(result, Kept) else "unavailable"] += 1
+        return result
+
+    async def _keep(self, envelope: Envelope) -> Response:
+        result = await self.keep(envelope)
+        if not isinstance(result, Kept):
+            return refused(503, "nothing can be kept now: send it again later", (("Retry-After", "5"),))
+        digest = await asyncio.to_thread(_digest, envelope.body) if len(envelope.body) > _INLINE else _digest(
+            envelope.body
+        )  # fmt: skip
+        return Response.json(202, {"id": result.seq, "sha256": digest, "status": result.status})
+
+    def observe(self) -> None:
+        """Bring the metrics up to date; from any thread."""
+        with self._observing:
+            for (channel, status), count in list(self._counts.items()):
+                self._kept.add(count - self._reported[channel, status], channel=channel, status=status)
+                self._reported[channel, status] = count
+
+
+def envelope(channel: Channel, body: bytes, identity: bytes, peer: str, facts: Mapping[str, str]) -> Envelope:
+    """What the journal keeps of a unit that came now."""
+    return Envelope(channel.name, channel.format, body, identity, time.time_ns() // 1000, peer, facts)
+
+
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
+def _where(format_: str, place: str) -> dict[str, str]:
+    return {"expression" if format_ == "fhir" else "place": place}
