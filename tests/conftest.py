@@ -18,6 +18,11 @@ settings.load_profile("tabellion")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that two processes end together."""
+    items.sort(key=lambda item: "tests/system/" not in item.nodeid)  # stable: else as collected
+
+
 def shared_data_folder() -> Path | None:
     """The folder of shared test data: TABELLION_TEST_DATA, else ../shared/data beside the project; None if absent."""
     named = os.environ.get("TABELLION_TEST_DATA")

@@ -1,7 +1,8 @@
 """Runs the tests: `python -m tools.testing [--soak | --wheel DIST] [pytest arguments]`.
 
-Fetches the Kafka jars where Maven is there, says by name what is skipped and why, prints the time that each room's
-tests took, and with CI=true refuses every skip but that of absent shared test data.
+Fetches the Kafka jars where Maven is there, runs two processes where there are two cores, says by name what is skipped
+and why, prints what tests want to be read (`record_property("note", ...)`) and the time that each room's tests took,
+and with CI=true refuses every skip but that of absent shared test data.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ class RoomTimes:
         self._ci = ci
         self._seconds: dict[str, float] = defaultdict(float)
         self._skips: dict[str, int] = defaultdict(int)
+        self._notes: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add up one test's phases."""
         parts = Path(report.nodeid.partition("::")[0]).parts
         self._seconds[parts[1] if len(parts) > 2 else "tests"] += report.duration
+        if report.when == "call":
+            self._notes += [str(value) for name, value in report.user_properties if name == "note"]
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             self._skips[reason.removeprefix("Skipped: ")] += 1
@@ -47,6 +51,8 @@ class RoomTimes:
         terminalreporter.section("seconds per room")
         for room, seconds in sorted(self._seconds.items(), key=lambda item: -item[1]):
             terminalreporter.write_line(f"{seconds:8.1f}  {room}")
+        for note in self._notes:
+            terminalreporter.write_line(note)
         for reason, count in sorted(self._skips.items()):
             terminalreporter.write_line(f"SKIPPED {count}: {reason}", yellow=True)
         if self._ci and self._forbidden():
@@ -68,9 +74,17 @@ def main(arguments: list[str]) -> int:
         print("CI=true: the Kafka jars could not be fetched (Java 17 and Maven are needed)", file=sys.stderr)
         return 1
     begun = time.monotonic()
-    code = pytest.main([*(["-m", "soak"] if soak else ["-m", "not soak"]), *rest], plugins=[RoomTimes(ci)])
+    chosen = ["-m", "soak"] if soak else ["-m", "not soak", *_processes(rest)]
+    code = pytest.main([*chosen, *rest], plugins=[RoomTimes(ci)])
     print(f"tests took {time.monotonic() - begun:.0f} s")
     return int(code)
+
+
+def _processes(rest: list[str]) -> list[str]:
+    """Two processes, a file's tests in one of them, in the order of `tests/conftest.py`; unless said otherwise."""
+    if (os.cpu_count() or 1) < 2 or any(word.startswith(("-n", "-s", "--pdb")) for word in rest):
+        return []
+    return ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def _kafka() -> bool:

@@ -13,6 +13,7 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -160,11 +161,11 @@ class Rounds:
         return found
 
 
-def run(folder: Path, servers: str, count: int) -> None:
+def run(folder: Path, servers: str, count: int, note: Callable[[str, object], None]) -> None:
     """Rounds of every kind in turn, in a random order, on as many folders as are needed."""
     number = seed()
     chance = random.Random(number)
-    print(f"seed {number} (TABELLION_TEST_SEED)")
+    note("note", f"kill rounds: seed {number} (TABELLION_TEST_SEED)")
     hits: Counter[str] = Counter()
     fewest: list[int] = []
     for begin in range(0, count, PER_FOLDER):
@@ -178,20 +179,22 @@ def run(folder: Path, servers: str, count: int) -> None:
             rounds.check()
         hits += rounds.hits
         fewest += rounds.acknowledged
-    print(f"{count} rounds, {sum(fewest)} acknowledged, {min(fewest)} at least per round; kills by step: {dict(hits)}")
+    said = f"{sum(fewest)} acknowledged, {min(fewest)} at least per round; kills by step: {dict(hits)}"
+    note("note", f"kill rounds: {count}, {said}")
     assert min(fewest) >= ENOUGH
     for step in STEPS:
         assert hits[step] > 0, f"no kill at {step}"
 
 
 @pytest.mark.kafka
-def test_killed_at_any_moment(tmp_path: Path, kafka: str) -> None:
+def test_killed_at_any_moment(tmp_path: Path, kafka: str, record_property: Callable[[str, object], None]) -> None:
     """Ten seeded rounds."""
-    run(tmp_path, kafka, ROUNDS)
+    run(tmp_path, kafka, ROUNDS, record_property)
 
 
 @pytest.mark.kafka
 @pytest.mark.soak
-def test_killed_hundreds_of_times(tmp_path: Path, kafka: str) -> None:
+def test_killed_hundreds_of_times(tmp_path: Path, kafka: str, record_property: Callable[[str, object], None]) -> None:
     """At least two hundred; a slice of it in CI."""
-    run(tmp_path, kafka, SOAK_SLICE_ROUNDS if os.environ.get("TABELLION_SOAK_SLICE") else SOAK_ROUNDS)
+    count = SOAK_SLICE_ROUNDS if os.environ.get("TABELLION_SOAK_SLICE") else SOAK_ROUNDS
+    run(tmp_path, kafka, count, record_property)
