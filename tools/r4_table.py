@@ -9,9 +9,7 @@ the argument is the archive or an unpacked folder. The same package gives the sa
 compares it with the committed one, and validates every instance of the package: what is rejected beyond KNOWN,
 or no longer rejected, is a failure.
 
-Of each resource and data type only its own elements are written; inherited ones come from the base type. Of
-value sets only those that a required binding names, expanded to codes by system; what the package cannot
-enumerate (media types, languages) becomes a lexical rule named in RULES.
+What is taken over, and how, stands in `adapters/fhir/tables.py`, which reads the packages of users, too.
 """
 
 from __future__ import annotations
@@ -24,21 +22,27 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from adapters.fhir.tables import (
+    CORE,
+    Json,
+    Shelf,
+    concepts,
+    constraints,
+    elements,
+    expand,
+    is_type,
+    primitive_regex,
+    profile,
+    short,
+)
 
 PACKAGE = "hl7.fhir.r4.examples 4.0.1"
 TARGET = Path(__file__).resolve().parent.parent / "adapters" / "fhir" / "data" / "r4.json.gz"
-CORE = "http://hl7.org/fhir/StructureDefinition/"
-FHIR_TYPE = CORE + "structuredefinition-fhir-type"
-REGEX = CORE + "regex"
-VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
-
-# Code systems that no package can list, and the lexical rule that stands in for their codes.
-RULES = {
-    "urn:ietf:bcp:13": "mime",
-    "urn:ietf:bcp:47": "language",
-    "urn:iso:std:iso:4217": "currency",
-    "http://unitsofmeasure.org": "ucum",
+VITAL_SIGNS = CORE + "vitalsigns"
+INSTEAD = {
+    # `as` on a Period is empty, and empty is false: its words speak of a dateTime only
+    "vs-1": "($this is dateTime).not() or ($this as dateTime).toString().length() >= 8",
 }
 
 # Examples that R4 itself refuses, by what is wrong with them; pinned, so that nothing else is ever rejected.
@@ -77,8 +81,6 @@ DEFINITIONAL = frozenset(
     }
 )
 
-Json = dict[str, Any]
-
 
 def instances(source: Path) -> Iterator[tuple[str, bytes]]:
     """Each resource file of the package as (name, bytes), by name."""
@@ -93,200 +95,68 @@ def instances(source: Path) -> Iterator[tuple[str, bytes]]:
                 yield member.name.rpartition("/")[2], content.read()
 
 
-class Package:
-    """The definitional resources of the package by canonical URL."""
-
-    def __init__(self, source: Path) -> None:
-        self.structures: dict[str, Json] = {}
-        self.value_sets: dict[str, Json] = {}
-        self.code_systems: dict[str, Json] = {}
-        shelves = {
-            "StructureDefinition": self.structures,
-            "ValueSet": self.value_sets,
-            "CodeSystem": self.code_systems,
-        }
-        for name, data in instances(source):
-            shelf = shelves.get(name.partition("-")[0])
-            if shelf is not None:
-                resource = json.loads(data)
-                shelf[resource["url"]] = resource
+def resources(source: Path, kinds: frozenset[str]) -> Iterator[Json]:
+    """The definitional resources of the package, by file name."""
+    for name, data in instances(source):
+        if name.partition("-")[0] in kinds:
+            yield json.loads(data)
 
 
-def table(package: Package) -> Json:
+def table(shelf: Shelf) -> Json:
     """The whole table as JSON."""
     types: Json = {}
     primitives: Json = {}
+    profiles: Json = {}
     bindings: set[str] = set()
-    for structure in package.structures.values():
+    for structure in shelf.structures.values():
+        if in_family(shelf, structure):
+            profiles[structure["url"]] = profile(structure, bindings, INSTEAD)
         if not is_type(structure):
             continue
         name = structure["id"]
         if structure["kind"] == "primitive-type" or name == "xhtml":
             primitives[name] = primitive_regex(structure)
-        base = structure.get("baseDefinition", "").removeprefix(CORE)
         types[name] = {
             "kind": structure["kind"],
-            "base": base,
+            "base": structure.get("baseDefinition", "").removeprefix(CORE),
             "abstract": structure["abstract"],
             "elements": {} if name in primitives else elements(structure, bindings),
+            "constraints": constraints(structure, INSTEAD),
         }
     return {
         "source": PACKAGE,
-        "primitives": primitives,
-        "types": types,
-        "codes": {short(url): expand(package, url) for url in sorted(bindings)},
+        "primitives": dict(sorted(primitives.items())),
+        "types": dict(sorted(types.items())),
+        "profiles": dict(sorted(profiles.items())),
+        "codes": {short(url): expand(shelf, url) for url in sorted(bindings)},
+        "systems": dict(sorted(systems(shelf))),
     }
 
 
-def is_type(structure: Json) -> bool:
-    """A data type or resource of R4 itself, not a profile, an extension or a logical model."""
-    if structure["kind"] == "logical" or not structure["url"].startswith(CORE):
-        return False
-    return structure.get("derivation") != "constraint" or structure["id"] in {
-        "Age",
-        "Count",
-        "Distance",
-        "Duration",
-    }
+def in_family(shelf: Shelf, structure: Json) -> bool:
+    """Whether it is the vital signs profile or derived from it."""
+    while structure["url"] != VITAL_SIGNS:
+        base = shelf.structures.get(structure.get("baseDefinition", ""))
+        if base is None:
+            return False
+        structure = base
+    return True
 
 
-def primitive_regex(structure: Json) -> str:
-    for element in structure["snapshot"]["element"]:
-        if element["path"].endswith(".value"):
-            for extension in element["type"][0].get("extension", []):
-                if extension["url"] == REGEX:
-                    return str(extension["valueString"])
-    return ""
-
-
-def elements(structure: Json, bindings: set[str]) -> Json:
-    """The structure's own elements: path below the type -> [min, max (0 = *), {type: targets}, extras]."""
-    rows: Json = {}
-    for element in structure["snapshot"]["element"]:
-        path, base = element["path"], element["base"]["path"]
-        if "." not in path or (base != path and structure["id"] != "Resource"):
-            continue
-        rows[path.partition(".")[2]] = [
-            element["min"],
-            0 if element["max"] == "*" else int(element["max"]),
-            element_types(element),
-            extras(element, bindings),
-        ]
-    return rows
-
-
-def element_types(element: Json) -> Json:
-    """Types in the order of the definition, each with its reference targets ([] = any or not a reference)."""
-    found: Json = {}
-    for entry in element.get("type", []):
-        code = entry["code"]
-        for extension in entry.get("extension", []):
-            if extension["url"] == FHIR_TYPE:
-                code = extension["valueUrl"]
-        # the definitions say string for the id of a resource, the specification's text says id
-        code = "id" if element["path"] == "Resource.id" else code
-        targets = [profile.removeprefix(CORE) for profile in entry.get("targetProfile", [])]
-        found[code] = [] if targets == ["Resource"] or code != "Reference" else sorted(targets)
-    return found
-
-
-def extras(element: Json, bindings: set[str]) -> Json:
-    found: Json = {}
-    if "contentReference" in element:
-        found["content"] = element["contentReference"].removeprefix("#")
-    if element.get("isSummary"):
-        found["summary"] = True
-    if element.get("isModifier"):
-        found["modifier"] = True
-    binding = element.get("binding")
-    if binding and "valueSet" in binding:
-        url = binding["valueSet"].partition("|")[0]
-        found["binding"] = [binding["strength"], short(url)]
-        if binding["strength"] == "required":
-            bindings.add(url)
-    return found
-
-
-def short(url: str) -> str:
-    return url.removeprefix(VALUE_SETS)
-
-
-def expand(package: Package, url: str) -> Json:
-    """A value set's codes by system, and the lexical rules of what cannot be listed."""
-    systems: dict[str, set[str]] = {}
-    rules: set[str] = set()
-    if url not in package.value_sets:
-        return {"systems": {}, "rules": [url]}
-    compose = package.value_sets[url]["compose"]
-    for include in compose["include"]:
-        for nested in include.get("valueSet", []):
-            merge(expand(package, nested.partition("|")[0]), systems, rules)
-        if "system" in include:
-            system = include["system"]
-            codes = included(package, include)
-            if codes is None:
-                rules.add(RULES.get(system, system))
-            else:
-                systems.setdefault(system, set()).update(codes)
-    for exclude in compose.get("exclude", []):
-        codes = included(package, exclude)
-        if codes is None:
-            raise SystemExit(f"{url}: an exclusion that cannot be listed")
-        systems[exclude["system"]] -= codes
-    found: Json = {"systems": {system: sorted(codes) for system, codes in sorted(systems.items())}}
-    if rules:
-        found["rules"] = sorted(rules)
-    return found
-
-
-def merge(expansion: Json, systems: dict[str, set[str]], rules: set[str]) -> None:
-    rules.update(expansion.get("rules", []))
-    for system, codes in expansion["systems"].items():
-        systems.setdefault(system, set()).update(codes)
-
-
-def included(package: Package, include: Json) -> set[str] | None:
-    """The codes of one include or exclude; None if the package does not hold them."""
-    if "concept" in include:
-        return {concept["code"] for concept in include["concept"]}
-    code_system = package.code_systems.get(include["system"])
-    if code_system is None or code_system.get("content") not in {"complete", "fragment"}:
-        return None
-    parents = dict(walk(code_system.get("concept", []), None))
-    codes = set(parents)
-    for condition in include.get("filter", []):
-        codes &= filtered(code_system, parents, condition)
-    return codes
-
-
-def walk(concepts: list[Json], parent: str | None) -> Iterator[tuple[str, set[str]]]:
-    for concept in concepts:
-        found = {parent} if parent else set()
-        for entry in concept.get("property", []):
-            if entry["code"] in {"subsumedBy", "parent"} and "valueCode" in entry:
-                found.add(entry["valueCode"])
-        yield concept["code"], found
-        yield from walk(concept.get("concept", []), concept["code"])
-
-
-def filtered(code_system: Json, parents: dict[str, set[str]], condition: Json) -> set[str]:
-    """Codes that fit a filter. Only is-a occurs in required bindings; another one must be looked at by a person."""
-    if condition["op"] not in {"is-a", "descendent-of"}:
-        raise SystemExit(f"{code_system['url']}: filter {condition} is not known")
-    root = condition["value"]
-    found = {root}
-    while True:
-        more = {code for code, above in parents.items() if above & found} - found
-        if not more:
-            return found if condition["op"] == "is-a" else found - {root}
-        found |= more
+def systems(shelf: Shelf) -> Iterator[tuple[str, dict[str, str]]]:
+    """HL7's own complete code systems. Those of others (DCM) go on without HL7: theirs are not complete for long."""
+    for url, code_system in shelf.code_systems.items():
+        if code_system.get("content") == "complete" and url.startswith(
+            ("http://hl7.org/", "http://terminology.hl7.org/")
+        ):
+            found = concepts(code_system)
+            if found:
+                yield url, found
 
 
 def build(source: Path) -> bytes:
-    """The unpacked table, deterministic: types and primitives by name, elements in the order of the definitions."""
-    content = table(Package(source))
-    content["types"] = dict(sorted(content["types"].items()))
-    content["primitives"] = dict(sorted(content["primitives"].items()))
+    """The unpacked table, deterministic: everything by name, elements in the order of the definitions."""
+    content = table(Shelf(resources(source, frozenset({"StructureDefinition", "ValueSet", "CodeSystem"}))))
     return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
 
 

@@ -6,7 +6,6 @@ table on first use.
 
 from __future__ import annotations
 
-from adapters.fhir.bundles import validate_bundle
 from adapters.fhir.definitions import Binding, Codes, Definitions, Element, Home, definitions
 from adapters.fhir.errors import (
     DecodeError,
@@ -16,10 +15,21 @@ from adapters.fhir.errors import (
     LimitExceeded,
     Malformed,
     NumberRefused,
+    PackageRefused,
     TextRefused,
     UnknownElement,
 )
-from adapters.fhir.findings import Finding
+from adapters.fhir.findings import CodeLookup, Finding, Units
+from adapters.fhir.outcome import is_valid, operation_outcome
+from adapters.fhir.packages import (
+    Package,
+    PackageLimits,
+    Skipped,
+    compile_package,
+    definitions_with,
+    load_package,
+    read_package,
+)
 from adapters.fhir.primitives import (
     CODE_RULES,
     PRIMITIVES,
@@ -41,13 +51,15 @@ from adapters.fhir.primitives import (
     is_uuid,
 )
 from adapters.fhir.reader import JsonLimits, decode
+from adapters.fhir.repair import Removed, Repaired, repair
 from adapters.fhir.serialisation import Encoded, JsonValue, decode_trusted, encode, encode_trusted
-from adapters.fhir.structure import validate
+from adapters.fhir.validator import Level, validate, validate_bundle
 
 __all__ = [
     "CODE_RULES",
     "PRIMITIVES",
     "Binding",
+    "CodeLookup",
     "Codes",
     "DecodeError",
     "Definitions",
@@ -60,14 +72,24 @@ __all__ = [
     "Home",
     "JsonLimits",
     "JsonValue",
+    "Level",
     "LimitExceeded",
     "Malformed",
     "NumberRefused",
+    "Package",
+    "PackageLimits",
+    "PackageRefused",
+    "Removed",
+    "Repaired",
+    "Skipped",
     "TextRefused",
+    "Units",
     "UnknownElement",
+    "compile_package",
     "decode",
     "decode_trusted",
     "definitions",
+    "definitions_with",
     "encode",
     "encode_trusted",
     "is_base64",
@@ -86,6 +108,11 @@ __all__ = [
     "is_unsigned_int",
     "is_uri",
     "is_uuid",
+    "is_valid",
+    "load_package",
+    "operation_outcome",
+    "read_package",
+    "repair",
     "validate",
     "validate_bundle",
 ]

@@ -10,28 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.fhir.findings import Finding, Path, Run
+from adapters.fhir.findings import Path, Run
 from adapters.fhir.references import split
-from adapters.fhir.structure import run as check_structure
 
 _REQUESTED = frozenset({"batch", "transaction", "history"})
 _ANSWERED = frozenset({"batch-response", "transaction-response", "history"})
 _CLOSED = frozenset({"transaction", "document", "message"})
+_LOCAL = ("urn:uuid:", "urn:oid:")
 _ROOT: Path = (None, "Bundle")
 
 Entry = tuple[Path, dict[str, Any]]
 
 
-def validate_bundle(bundle: object, *, closed: bool = True) -> list[Finding]:
-    """The faults of a Bundle and of every resource in it. `bundle`: from `decode`.
-
-    `closed`: every literal reference of a transaction, document or message has to resolve within the Bundle.
-    FHIR lets others point outside; ours never do.
-    """
-    run = check_structure(bundle)
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        run.error("structure", _ROOT, "a Bundle is expected")
-        return run.findings
+def check_bundle(bundle: dict[str, Any], run: Run, closed: bool) -> None:
+    """The rules of a Bundle whose structure `run` has gathered. `closed`: no reference may point outside."""
     entries = list(_entries(bundle))
     kind = bundle.get("type")
     _check_head(bundle, entries, run)
@@ -40,9 +32,8 @@ def validate_bundle(bundle: object, *, closed: bool = True) -> list[Finding]:
         _check_parts(kind, path, entry, run)
         if kind == "transaction":
             _check_transaction(path, entry, run)
-    if closed and kind in _CLOSED:
-        _check_references(entries, run)
-    return run.findings
+    if kind in _CLOSED:
+        _check_references(entries, run, closed)
 
 
 def _entries(bundle: dict[str, Any]) -> Iterator[Entry]:
@@ -136,11 +127,13 @@ def _check_transaction(path: Path, entry: dict[str, Any], run: Run) -> None:
         run.error("invariant", place, "a PUT goes to the resource's type and id")
 
 
-def _check_references(entries: list[Entry], run: Run) -> None:
+def _check_references(entries: list[Entry], run: Run, closed: bool) -> None:
     known = {entry["fullUrl"] for _, entry in entries if isinstance(entry.get("fullUrl"), str)}
     bases = {path: _base(entry) for path, entry in entries}
     for text, path in run.references:
         if "?" in text.partition("/")[0]:
+            continue
+        if not closed and not text.startswith(_LOCAL):
             continue
         rest = split(text)
         target = text if rest is None else f"{rest[0] or bases.get(_entry_of(path))}/{rest[1]}/{rest[2]}"

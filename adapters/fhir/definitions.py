@@ -1,7 +1,8 @@
 """FHIR R4 definitions (StructureDefinition and ValueSet, 4.0.1): which elements exist, of what type, how often.
 
 The table `data/r4.json.gz` is written by `tools/r4_table.py` from HL7's own package. It is read on first use
-(some 10 ms); the elements of a type are built when the type is first asked for.
+(some 20 ms); the elements of a type and the codes of a system are built when they are first asked for. Packages that
+a user adds lie over it: their profiles, the value sets these require, their complete code systems.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -76,18 +78,57 @@ class Element:
         return self.max != 1
 
 
-class Definitions:
-    """The R4 table. Immutable for its readers; what was built once is kept."""
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """An invariant: its key, HL7's words and its FHIRPath."""
 
-    def __init__(self, data: bytes) -> None:
-        """`data`: the unpacked table."""
-        content: dict[str, Any] = msgspec.json.decode(data)
-        self.source: str = content["source"]
+    key: str
+    words: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile's own part: the type and the profile that it constrains, and (place, what is demanded) rows."""
+
+    url: str
+    type: str
+    base: str
+    rows: tuple[tuple[str, dict[str, Any]], ...]
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A table as it is stored: HL7's own, or of a package that lies over it. Systems are read when asked for."""
+
+    source: str
+    primitives: dict[str, str] = {}
+    types: dict[str, Any] = {}
+    profiles: dict[str, Any] = {}
+    codes: dict[str, Any] = {}
+    systems: dict[str, msgspec.Raw] = {}
+
+
+_LAYER = msgspec.json.Decoder(Layer, float_hook=Decimal)
+
+
+class Definitions:
+    """R4, and the packages that lie over it. Immutable for its readers; what was built once is kept."""
+
+    def __init__(self, data: bytes, packages: Iterable[bytes] = ()) -> None:
+        """`data`: the unpacked table; `packages`: theirs, of which the last one wins."""
+        layers = [_LAYER.decode(each) for each in (data, *packages)]
+        content = layers[0]
+        self.source = content.source
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self.primitives: Mapping[str, str] = content["primitives"]
+        self.primitives: Mapping[str, str] = content.primitives
         """Primitive type -> HL7's regular expression ('' if it has none)."""
-        self._rows: dict[str, dict[str, Any]] = content["types"]
-        self._codes: dict[str, dict[str, Any]] = content["codes"]
+        self._rows: dict[str, dict[str, Any]] = content.types
+        self._codes: dict[str, dict[str, Any]] = _merged(layer.codes for layer in layers)
+        self._profiles: dict[str, Any] = _merged(layer.profiles for layer in layers)
+        self._raw_systems: dict[str, msgspec.Raw] = _merged(layer.systems for layer in layers)
+        self._systems: dict[str, Mapping[str, str] | None] = {}
+        self.profiles = frozenset(self._profiles)
+        """The URL of every profile that can be checked."""
         self.types = frozenset(self._rows)
         """Every type: primitives, data types and resources, abstract ones too."""
         self.resources = frozenset(
@@ -96,6 +137,30 @@ class Definitions:
         """Every resource type that can be instantiated."""
         self._children: dict[Home, Mapping[str, Element]] = {}
         self._allowed: dict[str, Codes | None] = {}
+
+    def profile(self, url: str) -> Profile | None:
+        """A profile by its canonical URL (a version in it does not matter)."""
+        url = url.partition("|")[0]
+        row = self._profiles.get(url)
+        if row is None:
+            return None
+        return Profile(url, row["type"], row["base"], tuple((place, entry) for place, entry in row["rows"]))
+
+    def system(self, url: str) -> Mapping[str, str] | None:
+        """The codes of a complete code system with their displays; None for a system that is not held here."""
+        if url not in self._systems:
+            raw = self._raw_systems.get(url)
+            self._systems[url] = None if raw is None else msgspec.json.decode(raw, type=dict[str, str])
+        return self._systems[url]
+
+    def constraints(self, home: Home) -> tuple[Constraint, ...]:
+        """The own constraints at a place ('' of a type: those of the type; inherited ones stand with its base)."""
+        rows = self._row(home[0]).get("constraints", {}).get(home[1], ())
+        return tuple(Constraint(*row) for row in rows)
+
+    def constrained(self, type_name: str) -> tuple[str, ...]:
+        """The places in a type that have constraints."""
+        return tuple(self._row(type_name).get("constraints", {}))
 
     def base(self, type_name: str) -> str:
         """The type it is derived from: 'Patient' -> 'DomainResource', 'Age' -> 'Quantity'; '' for a root."""
@@ -221,6 +286,13 @@ class Definitions:
         return Binding(strength, value_set, self.codes(value_set) if strength == "required" else None)
 
 
+def _merged(tables: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in tables:
+        found |= each
+    return found
+
+
 def _codes(row: dict[str, Any]) -> Codes:
     systems = {system: frozenset(codes) for system, codes in row["systems"].items()}
     return Codes(
@@ -233,4 +305,9 @@ def _codes(row: dict[str, Any]) -> Codes:
 @functools.cache
 def definitions() -> Definitions:
     """The committed table, read once per process."""
-    return Definitions(gzip.decompress(_TABLE.read_bytes()))
+    return Definitions(table_bytes())
+
+
+def table_bytes() -> bytes:
+    """R4's own table, unpacked."""
+    return gzip.decompress(_TABLE.read_bytes())

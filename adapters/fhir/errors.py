@@ -7,6 +7,7 @@
     │   ├── NumberRefused       NaN, infinite, too many digits, or no plain notation
     │   ├── TextRefused         a lone surrogate: text that no UTF-8 can carry
     │   └── LimitExceeded       larger or deeper than the limits
+    ├── PackageRefused          the user's: this file is no FHIR package that can be used
     ├── EncodeError             ours: this value must not be written
     └── UnknownElement          ours: a path or type that R4 does not have
 
@@ -50,6 +51,14 @@ class TextRefused(DecodeError):
 
 class LimitExceeded(DecodeError):
     """Size or depth beyond the limits."""
+
+
+class PackageRefused(FhirError):
+    """A package that is damaged, over the limits, or not for R4."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class EncodeError(FhirError):

@@ -2,8 +2,8 @@
 
 For each place (a type or a backbone element) one closure is made on first use: a table from JSON name to what
 the member must be. It checks names, types, cardinality, primitives with their `_siblings`, choices, required
-codes, reference forms and targets, contained resources and narratives, and the invariants of `invariants.py`.
-Profiles and the invariants of rare types are not its matter.
+codes, reference forms and targets; at level `full` each closure also has what its place demands besides: constraints,
+known codes, units, narratives, and the profiles that a resource claims.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from adapters.fhir import narrative
-from adapters.fhir.definitions import Codes, Definitions, Element, Home, definitions
-from adapters.fhir.findings import Finding, Path, Run, shown
-from adapters.fhir.invariants import INVARIANTS, check_contained
-from adapters.fhir.primitives import CODE_RULES, PRIMITIVES, is_code
+from adapters.fhir.coded import CODED, QUANTITIES, After, Test, allowed_codes, check_known, check_unit, code_test
+from adapters.fhir.constraints import Constraints
+from adapters.fhir.contained import check_contained
+from adapters.fhir.definitions import Definitions, Element, Home
+from adapters.fhir.findings import CodeLookup, Path, Run, Units, shown
+from adapters.fhir.primitives import PRIMITIVES, is_string
+from adapters.fhir.profiles import Profiles
 from adapters.fhir.references import check_reference
 
-Test: TypeAlias = Callable[[object], bool]
 Check: TypeAlias = Callable[[Any, Path, Run], "bool | None"]
 """Checks a value at a path. True asks the owner to compare an array with its `_sibling`."""
-After: TypeAlias = Callable[[dict[str, Any], Path, Run], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,39 +55,31 @@ class _Plan:
     arrays: tuple[str, ...]
 
 
-def validate(resource: object) -> list[Finding]:
-    """The faults of one resource (also of a Bundle's entries), [] if there are none. `resource`: from `decode`."""
-    return run(resource).findings
+class Compiler:
+    """Makes and keeps the closures of one level."""
 
-
-def run(resource: object) -> Run:
-    """Like validate, with the references that were met on the way."""
-    gathered = Run()
-    name = resource.get("resourceType") if isinstance(resource, dict) else None
-    root: Path = (None, name if isinstance(name, str) and name in definitions().resources else "Resource")
-    _compiler().resource(resource, root, gathered)
-    return gathered
-
-
-@functools.cache
-def _compiler() -> _Compiler:
-    return _Compiler(definitions())
-
-
-class _Compiler:
-    """Makes and keeps the closures."""
-
-    def __init__(self, table: Definitions) -> None:
+    def __init__(self, table: Definitions, full: bool) -> None:
         self._table = table
+        self._full = full
         self._resources: dict[str, Check] = {}
         self._objects: dict[Home, Check] = {}
+        self._constraints = Constraints(table)
+        self._profiles = Profiles(table, self._constraints)
+
+    def run(self, resource: object, units: Units | None, codes: CodeLookup | None) -> Run:
+        """The findings of one resource, and the references met on the way."""
+        gathered = Run(self._table, units, codes)
+        name = resource.get("resourceType") if isinstance(resource, dict) else None
+        known = isinstance(name, str) and name in self._table.resources
+        self.resource(resource, (None, str(name) if known else "Resource"), gathered)
+        return gathered
 
     def resource(self, value: object, path: Path, run: Run) -> None:
         """A resource that is its own container: at the root or in a Bundle entry."""
         outer, run.local = run.local, []
         self._any_resource(value, path, run)
         if run.local or (isinstance(value, dict) and "contained" in value):
-            check_contained(value, path, run)
+            check_contained(value, path, run, self._full)
         run.local = outer
 
     def _any_resource(self, value: object, path: Path, run: Run) -> None:
@@ -99,14 +92,26 @@ class _Compiler:
             if type(name) is not str or name not in self._table.resources:
                 run.error("structure", path, "resourceType is missing or not a resource of R4")
                 return
-            check = self._resources[name] = self._object((name, ""), self._after(name))
+            check = self._resources[name] = self._object((name, ""), self._after((name, "")))
+        outer, run.resource = run.resource, value
         check(value, path, run)
+        run.resource = outer
 
     def _contained(self, value: object, path: Path, run: Run) -> None:
         self._any_resource(value, path, run)
 
-    def _after(self, type_name: str) -> tuple[After, ...]:
-        return tuple(INVARIANTS.get(type_name, ()))
+    def _after(self, home: Home) -> tuple[After, ...]:
+        """What is looked at once an object's members are."""
+        if not self._full:
+            return ()
+        found = self._constraints.of_home(home)
+        if home == ("Coding", ""):
+            return (*found, check_known)
+        if home[0] in QUANTITIES:
+            return (*found, check_unit, check_known)
+        if not home[1] and self._table.is_resource(home[0]):
+            return (*found, self._profiles.check_claimed)
+        return found
 
     def _object(self, home: Home, after: tuple[After, ...]) -> Check:
         """The check of an object at `home`. The plan is made on first use, for types nest in each other."""
@@ -186,42 +191,60 @@ class _Compiler:
     def _member(self, element: Element, step: str) -> _Member:
         wanted = element.types[0]
         test = self._test(element)
+        rules = self._constraints.of_element(element) if self._full else ()
+        if test is not None and rules:
+            return self._constrained(element, step, test, rules)
         if test is None:
-            check = self._complex(element)
+            check = self._complex(element, rules)
             return _Member(None, _many(check, element) if element.repeats else check, step, wanted, "structure")
-        code = "code-invalid" if _allowed(element) is not None else "value"
+        code = "code-invalid" if allowed_codes(element) is not None else "value"
         if element.repeats:
             return _Member(None, _many_primitives(test, _Member(test, None, step, wanted, code)), step, wanted, code)
         return _Member(test, None, step, wanted, code)
+
+    def _constrained(self, element: Element, step: str, test: Test, rules: tuple[After, ...]) -> _Member:
+        """A primitive with constraints of its own."""
+        code = "code-invalid" if allowed_codes(element) is not None else "value"
+        member = _Member(test, None, step, element.types[0], code)
+
+        def check(value: Any, path: Path, run: Run) -> None:
+            if not test(value):
+                _unfit(value, path, run, member)
+                return
+            for rule in rules:
+                rule(value, path, run)
+
+        return _Member(None, _many(check, element) if element.repeats else check, step, element.types[0], code)
 
     def _test(self, element: Element) -> Test | None:
         """The test of a primitive, with its required codes; None for what is not one."""
         wanted = element.types[0]
         if not self._table.is_primitive(wanted) or wanted == "xhtml":
             return None
-        allowed = _allowed(element) if wanted == "code" else None
-        return PRIMITIVES[wanted] if allowed is None else _code_test(allowed)
+        allowed = allowed_codes(element) if wanted == "code" else None
+        return PRIMITIVES[wanted] if allowed is None else code_test(allowed)
 
-    def _complex(self, element: Element) -> Check:
+    def _complex(self, element: Element, rules: tuple[After, ...]) -> Check:
         wanted = element.types[0]
         if wanted == "xhtml":
-            return _check_narrative
+            return _check_narrative if self._full else _check_text
         if wanted == "Resource":
             return self._contained if element.name == "contained" else self.resource
         home = element.home
         if home is None:
             raise AssertionError(f"{element.owner}.{element.path} is neither primitive nor complex")
-        after = self._after(wanted if home[1] == "" else f"{home[0]}.{home[1]}")
-        allowed = _allowed(element)
+        after = self._after(home)
+        allowed = allowed_codes(element)
+        own = rules
         if wanted == "Reference":
-            after = (*after, functools.partial(check_reference, element=element))
-        elif allowed is not None and wanted in _CODED:
-            after = (*after, functools.partial(_CODED[wanted], allowed=allowed))
-        else:
-            if home not in self._objects:
-                self._objects[home] = self._object(home, after)
-            return self._objects[home]
-        return self._object(home, after)
+            own = (*own, functools.partial(check_reference, element=element))
+        elif allowed is not None and wanted in CODED:
+            own = (*own, functools.partial(CODED[wanted], allowed=allowed))
+        if own:
+            return self._object(home, (*after, *own))
+        if home not in self._objects:
+            self._objects[home] = self._object(home, after)
+        return self._objects[home]
 
     def _sibling(self, element: Element, step: str) -> _Member:
         home: Home = ("Element", "")
@@ -317,50 +340,12 @@ def _check_siblings(value: dict[str, Any], path: Path, run: Run, arrays: tuple[s
                 run.error("structure", ((path, f".{name}"), place), "null without a _sibling")
 
 
+def _check_text(value: Any, path: Path, run: Run) -> None:
+    if not is_string(value):
+        run.error("value", path, "not a lawful xhtml")
+
+
 def _check_narrative(value: Any, path: Path, run: Run) -> None:
     reason = narrative.fault(value)
     if reason is not None:
         run.error("structure", path, reason)
-
-
-def _allowed(element: Element) -> Codes | None:
-    """The codes that a required binding demands, if they or a rule for them are known."""
-    allowed = element.binding.allowed if element.binding is not None else None
-    if allowed is None or any(rule not in CODE_RULES for rule in allowed.rules):
-        return None
-    return allowed
-
-
-def _code_test(allowed: Codes) -> Test:
-    codes = allowed.codes
-    if not allowed.rules:
-        return lambda value: type(value) is str and value in codes
-    rules = tuple(CODE_RULES[rule] for rule in allowed.rules)
-
-    def test(value: object) -> bool:
-        return type(value) is str and is_code(value) and (value in codes or any(rule(value) for rule in rules))
-
-    return test
-
-
-def _in_set(coding: object, allowed: Codes) -> bool:
-    if not isinstance(coding, dict):
-        return False
-    system, code = coding.get("system"), coding.get("code")
-    if not isinstance(system, str) or not isinstance(code, str):
-        return False
-    return code in allowed.systems.get(system, ()) or bool(allowed.rules)
-
-
-def _check_coding(value: dict[str, Any], path: Path, run: Run, allowed: Codes) -> None:
-    if not _in_set(value, allowed):
-        run.error("code-invalid", path, "not a coding of the required value set")
-
-
-def _check_concept(value: dict[str, Any], path: Path, run: Run, allowed: Codes) -> None:
-    codings = value.get("coding")
-    if not isinstance(codings, list) or not any(_in_set(coding, allowed) for coding in codings):
-        run.error("code-invalid", path, "no coding of the required value set")
-
-
-_CODED: Mapping[str, Callable[..., None]] = {"Coding": _check_coding, "CodeableConcept": _check_concept}

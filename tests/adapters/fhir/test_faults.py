@@ -222,7 +222,7 @@ FAULTS: list[tuple[str, Change, str, str]] = [
         "Observation",
         put("component", 0, "code", concept("http://loinc.org", "718-7")),
         "invariant",
-        "Observation.component[0]",
+        "Observation",
     ),
     (
         "Observation",

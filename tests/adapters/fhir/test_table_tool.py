@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tools.r4_table import Package, build, expand
+from adapters.fhir.tables import Shelf, expand
+from tools.r4_table import build
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 
@@ -18,9 +19,11 @@ def element(path: str, types: list[dict[str, Any]], base: str | None = None, **m
     return {"path": path, "base": {"path": base or path}, "min": 0, "max": "1", "type": types, **more}
 
 
+ANIMALS = "http://hl7.org/fhir/animals"
+RULE = {"human": "w", "expression": "kind.exists()"}
 SYSTEM: dict[str, Any] = {
     "resourceType": "CodeSystem",
-    "url": "urn:animals",
+    "url": "http://hl7.org/fhir/animals",
     "content": "complete",
     "concept": [
         {"code": "mammal", "concept": [{"code": "cat"}, {"code": "dog", "concept": [{"code": "poodle"}]}]},
@@ -29,23 +32,32 @@ SYSTEM: dict[str, Any] = {
     ],
 }
 MAMMALS: dict[str, Any] = {
+    "resourceType": "ValueSet",
     "url": "urn:vs:mammals",
     "compose": {
-        "include": [{"system": "urn:animals", "filter": [{"property": "concept", "op": "is-a", "value": "mammal"}]}],
-        "exclude": [{"system": "urn:animals", "concept": [{"code": "dog"}]}],
+        "include": [{"system": ANIMALS, "filter": [{"property": "concept", "op": "is-a", "value": "mammal"}]}],
+        "exclude": [{"system": ANIMALS, "concept": [{"code": "dog"}]}],
     },
 }
 ALL: dict[str, Any] = {
+    "resourceType": "ValueSet",
     "url": "http://hl7.org/fhir/ValueSet/all",
     "compose": {"include": [{"valueSet": ["urn:vs:mammals|1"]}, {"system": "urn:ietf:bcp:13"}, {"system": "urn:far"}]},
 }
 ANIMAL: dict[str, Any] = {
+    "resourceType": "StructureDefinition",
     "id": "Animal",
     "url": CORE + "Animal",
     "kind": "resource",
     "abstract": False,
     "baseDefinition": CORE + "DomainResource",
     "derivation": "specialization",
+    "differential": {
+        "element": [
+            element("Animal", [], constraint=[{**RULE, "key": "ani-1", "severity": "error"}]),
+            element("Animal.part", [], constraint=[{**RULE, "key": "ani-2", "severity": "warning"}]),
+        ]
+    },
     "snapshot": {
         "element": [
             element("Animal", []),
@@ -103,12 +115,20 @@ def test_a_resource_is_taken_over_without_what_it_inherits(package: Path) -> Non
     }
 
 
-def test_a_value_set_is_expanded_through_filters_exclusions_and_other_sets(package: Path) -> None:
-    assert expand(Package(package), ALL["url"]) == {
-        "systems": {"urn:animals": ["cat", "mammal", "poodle", "whale"]},
+def test_own_constraints_of_severity_error_and_complete_code_systems_are_taken_over(package: Path) -> None:
+    table = json.loads(build(package))
+    assert table["types"]["Animal"]["constraints"] == {"": [["ani-1", "w", "kind.exists()"]]}
+    codes = ["bird", "cat", "dog", "mammal", "poodle", "whale"]
+    assert table["systems"] == {"http://hl7.org/fhir/animals": dict.fromkeys(codes, "")}
+
+
+def test_a_value_set_is_expanded_through_filters_exclusions_and_other_sets() -> None:
+    shelf = Shelf(FILES.values())
+    assert expand(shelf, ALL["url"]) == {
+        "systems": {"http://hl7.org/fhir/animals": ["cat", "mammal", "poodle", "whale"]},
         "rules": ["mime", "urn:far"],
     }
-    assert expand(Package(package), "urn:not-there") == {"systems": {}, "rules": ["urn:not-there"]}
+    assert expand(shelf, "urn:not-there") == {"systems": {}, "rules": ["urn:not-there"]}
 
 
 def test_folder_and_archive_give_the_same_bytes_again_and_again(package: Path, tmp_path: Path) -> None:
