@@ -8,6 +8,7 @@ blobs/             bodies over 1 MiB
 state.sqlite       everything settled
 checkpoint         the last published checkpoint
 groups.sqlite      offsets of consumer groups on the embedded topics
+terminology/       packs that were imported, see docs/terminology.md
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def init_folder(path: Path, identity: Identity | None = None) -> DataFolder:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (path / MANIFEST).exists():
         raise NotEmpty(f"{path} is a data folder already")
-    if any(entry.name not in ("lock", "keys", "journal", "blobs") for entry in path.iterdir()):
+    if any(entry.name not in ("lock", "keys", "journal", "blobs", "terminology") for entry in path.iterdir()):
         raise NotEmpty(f"{path} is not empty and not a data folder")
     path.chmod(0o700)
     for name in ("keys", "journal", "blobs"):

@@ -109,8 +109,7 @@ class Lookup:
         except PackMissing as missing:
             # packs of many systems, such as HL7's tables
             for entry in self._shelf.entries():
-                many = entry.manifest.kind == "codes" and entry.manifest.counts.get("system", 1) > 1
-                if many and version in (None, entry.manifest.version):
+                if entry.manifest.kind == "codes" and version in (None, entry.manifest.version):
                     pack = self._shelf.open(entry)
                     if pack.rows("SELECT 1 FROM system WHERE uri=?", (system,)):
                         return entry

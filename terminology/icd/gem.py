@@ -47,7 +47,7 @@ class GemRow:
 def read(text: str) -> tuple[str, Iterator[tuple[str, GemRow]]]:
     """('9to10' or '10to9', rows in order): CMS's own text (`0010  A000    00000`) or NBER's CSV."""
     first = text.split("\n", 1)[0].rstrip("\r")
-    header = next(csv.reader([first]), [])
+    header = first.replace('"', "").split(",")
     if header in _CSV:
         return ("9to10" if header == _CSV[0] else "10to9"), _from_csv(text)
     match = _TEXT.fullmatch(first.strip())

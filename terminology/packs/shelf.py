@@ -11,7 +11,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -26,6 +27,7 @@ __all__ = ["LIST", "Entry", "Shelf", "built_in", "install", "read_list"]
 
 LIST = "packs.json"
 _FORM = 1
+KEPT_SECONDS = 3600.0  # a replaced pack stays that long
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def _entry(folder: Path, each: Any, is_built_in: bool) -> Entry:
     raise PackDamaged(f"{folder / LIST}: a line is not of the form that this release knows")
 
 
-def install(folder: Path, built: Path) -> Entry:
+def install(folder: Path, built: Path, *, clock: Callable[[], float] = time.time) -> Entry:
     """Move a finished pack into a folder and onto its list, in place of the same one before."""
     with _locked(folder):
         pack = open_pack(built)
@@ -145,8 +147,17 @@ def install(folder: Path, built: Path) -> Entry:
             raise PackError(f"{entry.path}: {error.strerror or type(error).__name__}") from error
         for each in replaced:
             with suppress(OSError):
-                each.path.unlink()  # who has it open keeps it
+                os.utime(each.path)  # when it was replaced, see _sweep
+        _sweep(folder, {each.path for each in read_list(folder)}, clock() - KEPT_SECONDS)
     return entry
+
+
+def _sweep(folder: Path, listed: set[Path], before: float) -> None:
+    """Remove packs that were replaced a while ago. Not at once: a reader may have the old list in its hand."""
+    for path in set(folder.glob("*.pack")) - listed:
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()  # who has it open keeps it
 
 
 def _stem(manifest: Manifest) -> str:

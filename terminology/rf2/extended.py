@@ -135,3 +135,23 @@ def _notes(groups: Sequence[GroupDecision]) -> list[str]:
         elif group.status == "code" and group.context_missing:
             found.append(f"group {group.group}: context missing, an earlier rule might hold")
     return found
+
+
+def candidates(pack: Pack, target: str) -> list[tuple[str, MapRow]]:
+    """(source concept, row) of every row with this target: the map backwards, which is one to many by design and never
+    more than a list to choose from. Rows without condition and of the first group come first."""
+    found = pack.rows(
+        "SELECT source, grp, priority, id, rule, advice, target, correlation, category FROM extended_map"
+        " WHERE replace(target, '.', '')=replace(?, '.', '')",
+        (target,),
+    )
+    listed = [
+        (str(source), MapRow(int(str(group)), int(str(priority)), *map(str, rest)))
+        for source, group, priority, *rest in found
+    ]
+    return sorted(listed, key=lambda each: (each[1].group, not _always(each[1]), each[1].priority, each[0]))
+
+
+def _always(row: MapRow) -> bool:
+    rule = parse_rule(row.rule)
+    return not rule.fault and not rule.conditions and not rule.otherwise

@@ -45,7 +45,7 @@ def build_rf2(request: Request) -> list[Path]:
         sha256 = release.sha256()
         version = request.version or release.date
         made = []
-        if release.named("Concept") and not request.refset:
+        if release.named("Concept"):
             made.append(_concepts(request, release, current, version, sha256))
         for refset, target in _refsets(request, release, current).items():
             made.append(_map(request, release, current, version, sha256, refset, target))
@@ -129,7 +129,7 @@ def _refsets(request: Request, release: Release, current: Current) -> dict[str, 
         if not target:
             raise SourceError(f"map refset {request.refset}: say into which code system it maps")
         return {request.refset: target}
-    if there and not known:
+    if there and not known and not release.named("Concept"):
         raise SourceError(f"no map refset is a known one: name one of {', '.join(there)} and its target system")
     return known
 

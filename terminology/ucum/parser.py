@@ -69,12 +69,14 @@ def _parsed(text: str) -> Unit | str:
 def _tokens(text: str) -> list[_Token]:
     found = []
     place = 0
+    if not text.isascii():
+        raise UnitError("a character that is not ASCII")
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
             character = text[place]
-            what = "white space" if character.isspace() else "a character that is not ASCII" if character > "~" else ""
-            raise UnitError(f"{what or 'an unexpected character'} at position {place + 1}")
+            what = "white space" if character.isspace() else "an unexpected character"
+            raise UnitError(f"{what} at position {place + 1}")
         found.append(_Token(match.lastgroup or "", match.group()))
         place = match.end()
     return found
