@@ -31,6 +31,8 @@ COMMANDS = (
     ("doctor", "audit a data folder: journal, state, log, receipts"),
     ("check", "validate a configuration file, or print its JSON Schema"),
     ("map", "explain one conversion, compare or check mapping rules"),
+    ("terminology", "import, list and look up code packs; translate codes"),
+    ("codes", "codes that no map decided, by code and channel"),
     ("keys", "show the verification key of the log"),
     ("backup", "copy a data folder into one file, while the service runs"),
     ("restore", "bring a backup back into an empty folder"),

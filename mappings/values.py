@@ -86,6 +86,7 @@ class Mapped:
     `event_time`: EVN-2, else MSH-7, as UTC text that compares as time; `timestamp`: MSH-7 as a full instant with
     its own offset. `residue`: (path, reason); `excused`: (path, rule). `leaves`: counts (mapped, kept, excused,
     residue), a partition. `merges`: (retired, surviving) patient ids.
+    `untranslated`: codes that a translation plan names and no map decided: (system, code, target system, why).
     """
 
     family: str
@@ -103,6 +104,7 @@ class Mapped:
     status: str
     merges: tuple[tuple[str, str], ...] = ()
     parts: tuple[Part, ...] = ()
+    untranslated: tuple[tuple[str, str, str, str], ...] = ()
 
     def to_bytes(self) -> bytes:
         """JSON that `from_bytes` reads; how it crosses processes."""
@@ -127,6 +129,7 @@ class Mapped:
             self.status,
             self.merges,
             [[*part[:4], part.content.decode()] for part in self.parts],
+            self.untranslated,
         ]
         return encode(cast("JsonValue", content))
 
@@ -153,6 +156,7 @@ class Mapped:
             status=row[12],
             merges=_pairs(row[13]),
             parts=tuple([Part(part[0], part[1], part[2], part[3], part[4].encode()) for part in row[14]]),
+            untranslated=tuple([(system, code, target, why) for system, code, target, why in row[15]]),
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from pipelines.envelope import NO_FACTS, Envelope
+from terminology import Untranslated
 
 GROUPS = ("patient", "encounter", "observation", "document", "imaging", "other")
 STATUSES = ("settled", "unchanged", "dead", "expired", "held", "action")
@@ -129,6 +130,7 @@ class Outcome:
     unchanged: int = 0  # resource versions not made because nothing changed
     detail: bytes = b""  # settle's own JSON (leaf counts, residue count, issues without values)
     terms: tuple[bytes, ...] = ()  # keyed hashes of patient identifiers, to find the entry by
+    untranslated: tuple[Untranslated, ...] = ()  # codes that no map decided
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import apsw
 from pipelines.database import open_reader
 from pipelines.envelope import NO_FACTS
 from pipelines.ports import Counts, Current, Entry, Seen, StoredDeadLetter, StoredOutcome
+from terminology import WorklistRow, read_worklist
 
 Row = tuple[Any, ...]  # one row of a query; its columns are typed by the schema
 
@@ -166,6 +167,10 @@ class StateReader:
         """An effective map kept by its hash."""
         row = self._row("SELECT content FROM map WHERE hash=?", (map_hash,))
         return None if row is None else row[0]
+
+    def worklist(self) -> list[WorklistRow]:
+        """Codes that no map decided, by code and channel, the most frequent first."""
+        return read_worklist(self._connection)
 
     def survivor(self, patient: str) -> str:
         """Whom a retired patient's records belong to now, over chains of merges; itself if never merged."""

@@ -68,6 +68,7 @@ class Spoken(msgspec.Struct, array_like=True, frozen=True):
     terms: tuple[bytes, ...]
     detail: bytes
     said: tuple[Said, ...]
+    untranslated: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def speak(mapped: Mapped, table: Ownership, moved: Mapping[str, str], key: bytes) -> Spoken:
@@ -82,6 +83,7 @@ def speak(mapped: Mapped, table: Ownership, moved: Mapping[str, str], key: bytes
         terms(key, mapped.changes),
         message_detail(mapped),
         said,
+        mapped.untranslated,
     )
 
 

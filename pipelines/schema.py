@@ -8,6 +8,7 @@ the fat table; only `current`, one row per resource, is looked up by id.
 from __future__ import annotations
 
 from ledger import MIGRATIONS as LEDGER_MIGRATIONS
+from terminology import MIGRATIONS as WORKLIST_MIGRATIONS
 
 _TABLES = """
 CREATE TABLE log(
@@ -79,4 +80,4 @@ CREATE TABLE merge(
 CREATE TABLE map(hash TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
 """
 
-MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS),)
+MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS))

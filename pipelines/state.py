@@ -26,6 +26,7 @@ from pipelines.ports import GROUPS, Batch, Committed, Entry, Outcome, Record
 from pipelines.published import Published, read_published
 from pipelines.reads import Log, Row, StateReader
 from pipelines.schema import MIGRATIONS
+from terminology import note
 
 PAGE_SIZE = 8192  # a record with its leaf fits one page, an index stays small in the WAL
 CHECKPOINT_PAGES = 8192  # WAL pages (64 MiB) before the writer brings them home
@@ -235,6 +236,8 @@ class SqliteState(StateReader):
             if before is not None:
                 tally[before[0]] = tally.get(before[0], 0) - 1
             tally[outcome.status] = tally.get(outcome.status, 0) + 1
+            if outcome.untranslated or before is not None:
+                note(connection, outcome.entry.seq, outcome.entry.channel, outcome.untranslated)
             tally["versions_unchanged"] = tally.get("versions_unchanged", 0) + outcome.unchanged
         connection.executemany(_ENTRY, [_entry_row(outcome) for outcome in batch.outcomes])
         terms = [(term, outcome.entry.seq) for outcome in batch.outcomes for term in outcome.terms]

@@ -235,6 +235,7 @@ class Writer:
             unchanged=unchanged,
             detail=flagged(spoken.detail) if entry.changed else spoken.detail,
             terms=spoken.terms,
+            untranslated=spoken.untranslated,
         )
 
     def _fail(self, entry: Entry, failure: Failure, clock: int | None) -> None:

@@ -29,7 +29,7 @@ examples:
   tabellion terminology lookup icd-10-cm E11.9
   tabellion terminology lookup ucum mm[Hg]
   tabellion terminology translate --from icd-9-cm --to icd-10-cm 250.00 806.04
-  tabellion terminology translate --from snomed --to icd-10 32398004 --age 12 --sex female
+  tabellion terminology translate --from snomed --to icd-10 CONCEPT --age 12 --sex female
 
 exit codes: 0 done, 1 a code was not found or not translated to one code, 2 usage, 3 input or output
 """
@@ -46,7 +46,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     importing.add_argument("--from", dest="source", default="", metavar="SYSTEM", help="system of the codes, ditto")
     importing.add_argument("--to", default="", metavar="SYSTEM", help="system of the targets, ditto")
     importing.add_argument("--refset", default="", metavar="ID", help="of RF2: this map refset (with --to)")
-    importing.add_argument("--licence", default="", metavar="TEXT", help="the terms under which you use it, kept with it")
+    importing.add_argument(
+        "--licence", default="", metavar="TEXT", help="the terms under which you use it, kept with it"
+    )
     listing = actions.add_parser("list", help="packs there are")
     listing.add_argument("--check", action="store_true", help="compare every file with its SHA-256")
     lookup = actions.add_parser("lookup", help="what a code means")
@@ -60,7 +62,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     translate.add_argument("--policy", choices=("safe", "exact", "strict-rf2"), default="safe")
     translate.add_argument("--combination", choices=("refuse", "first"), default="refuse")
     translate.add_argument("--retired", choices=("refuse", "accept"), default="refuse")
-    translate.add_argument("--ancestors", action="store_true", help="an unmapped concept takes the nearest map above it")
+    translate.add_argument(
+        "--ancestors", action="store_true", help="an unmapped concept takes the nearest map above it"
+    )
     translate.add_argument("--sex", choices=("female", "male"), help="of the patient, for map rules")
     translate.add_argument("--age", type=int, metavar="YEARS", help="completed years at onset, for map rules")
     for sub in (lookup, translate):
