@@ -1,0 +1,19 @@
+"""What a section must hold (R4 composition.html, cmp-1 and cmp-2): text, entries or sections, else why it is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["complete_sections"]
+
+_REASONS = "http://terminology.hl7.org/CodeSystem/list-empty-reason"
+
+
+def complete_sections(sections: Iterable[Any]) -> None:
+    """Give every empty section a reason."""
+    for section in sections:
+        inner = section.get("section", ())
+        complete_sections(inner)
+        if not inner and "text" not in section and not section.get("entry"):
+            section["emptyReason"] = {"coding": [{"system": _REASONS, "code": "unavailable", "display": "Unavailable"}]}
