@@ -48,11 +48,12 @@ def read(data: bytes, limits: ReadLimits = _LIMITS, legacy: str | None = None) -
     if len(data) > limits.size:
         raise LimitError("bytes", limits.size)
     text, issues = decode(data, legacy)
-    # refused before anything is parsed: none of the documents that we know has one, and every XML attack begins so
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise Refused("a document type or entity declaration is not read")
     text, repairs = repaired(text)
     issues += repairs
+    # refused before anything is parsed, and after all repairs, so that none can make one: no document that we know
+    # has a declaration, and every XML attack begins with one
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise Refused("a document type or entity declaration is not read")
     match = DECLARATION.match(text)
     body = text[match.end() :] if match else text
     target = _Target(limits)

@@ -13,8 +13,9 @@ from adapters.hl7v2 import Issue
 __all__ = ["DECLARATION", "repaired"]
 
 DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
-# XML 1.0, 2.2: not allowed in any document, not even as a character reference
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+# XML 1.0, 2.2: not allowed in any document, not even as a character reference. NUL stays, so that the parser refuses
+# it: text full of it is in another encoding than we think.
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _SKIPPED = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _ROOT = re.compile(r"<[^\s/>!?]+")
 _PREFIXES = (

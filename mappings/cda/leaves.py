@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from mappings.engine.tables import Table
 from mappings.leaves.base import Invalid, Leaf, LeafContext
 from mappings.leaves.core import base64 as base64_text
+from mappings.leaves.core import url
 from mappings.leaves.time import instant
 
 __all__ = ["leaves_of"]
@@ -154,6 +155,11 @@ def joined(text: str, context: LeafContext) -> str | None:
     return " ".join(text.split()) or None
 
 
+def outside_url(text: str, context: LeafContext) -> str | None:
+    """A reference out of the document; one into its narrative is no URL."""
+    return None if text.startswith("#") else url(text, context)
+
+
 def one_less(text: str, context: LeafContext) -> int:
     """repeatNumber counts the first fill, numberOfRepeatsAllowed does not."""
     found = text.strip()
@@ -218,6 +224,7 @@ def leaves_of(systems: Table, identifiers: Table, units: Table) -> dict[str, Lea
         "encoded": Leaf(encoded, produces=("base64Binary",)),
         "sha1": Leaf(sha1, produces=("base64Binary",)),
         "joined": Leaf(joined, produces=("string", "markdown")),
+        "outside-url": Leaf(outside_url, produces=("url",)),
         "one-less": Leaf(one_less, produces=("unsignedInt",)),
         "clock-unit": Leaf(clock_unit, produces=("code",)),
         "instant-or-none": Leaf(instant_or_none, produces=("instant",)),

@@ -43,7 +43,7 @@ class CdaMap:
         tables = [self._table(name) for name in ("CodeSystems", "Identifiers", "Units")]
         functions = leaves_of(*tables)
         self.shop = Shop(library, {**leaves(), **functions}, FUNCTIONS, VOCABULARY)
-        maker = Maker(_identify, lambda: self._dispatch)
+        maker = Maker(_identify, lambda: self._dispatch, _about_another)
         self.shop.emit, self.shop.dispatch = maker.emit, maker.dispatch
         self._maker = maker
         self._plan = self.shop.plan(_START)
@@ -147,6 +147,17 @@ def _identify(node: Node) -> tuple[str, ...] | None:
     if extension:
         return ("key", "", root, extension)
     return ("key", "", "urn", root.lower())
+
+
+def _about_another(node: Node) -> bool:
+    """Whether the nearest subject in or around a statement is a relative, a fetus or whoever else (CDA R2, 4.2.2.4)."""
+    at: Node | None = node
+    while at is not None:
+        subject = at.child("subject")
+        if subject is not None:
+            return "nullFlavor" not in subject.attrs
+        at = at.parent
+    return False
 
 
 def document_id(root: Node) -> str:

@@ -15,7 +15,8 @@ _BETTER = (9, 1, 2, 3, 4, 5, 6)  # by state: what a leaf is if several rules spo
 
 @dataclass(frozen=True, slots=True)
 class Excuses:
-    """What is left out on purpose wherever it stands. `pairs`: (element, attribute) → reason; '*' for any element.
+    """What is left out on purpose wherever it stands. `pairs`: (element, attribute) → reason; '*' for any element;
+    an attribute may name a value: `@negationInd=false`, and `@value=#` a reference that resolves.
 
     `elements`: whole elements, all in them included. Each reason is a row of excused.yaml.
     """
@@ -79,13 +80,17 @@ def account(run: Run, excuses: Excuses) -> Balance:
 
 
 def _excuse(run: Run, leaf: int, excuses: Excuses) -> str | None:
-    node = run.document.owners[leaf]
+    document = run.document
+    node = document.owners[leaf]
     place = leaf - node.leaf
     names = list(node.attrs)
     name = f"@{names[place]}" if 0 <= place < len(names) else "text()"
     found = excuses.reason(node.name, name)
-    if found is None and name == "@negationInd":
-        found = excuses.reason(node.name, f"{name}={node.attrs['negationInd']}")
+    if found is None and name in ("@negationInd", "@code", "@value"):
+        value = document.value(leaf)
+        found = excuses.reason(node.name, f"{name}={value}")
+        if found is None and value[0] == "#" and value[1:] in document.ids:
+            found = excuses.reason(node.name, f"{name}=#")
     while found is None:
         found = excuses.elements.get(node.name)
         if node.parent is None:

@@ -11,7 +11,7 @@ from mappings.trees.library import row_id
 
 __all__ = ["MapFile", "Row", "map_file"]
 
-_MAP = frozenset({"map", "rows", "key", "guard", "merge", "include", "choose", "excused", "label"})
+_MAP = frozenset({"map", "rows", "key", "guard", "merge", "include", "choose", "excused", "label", "needs"})
 _ROW = frozenset(
     {"id", "to", "from", "as", "table", "value", "emit", "link", "statements", "when", "set", "also", "absent", "acts"}
 )
@@ -44,7 +44,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class MapFile:
-    """A map. `source`: what it reads, for people; `target`: a type, or a path to a backbone element."""
+    """A map. `source`: what it reads, for people; `target`: a type, or a path to a backbone element; `needs`: elements
+    of which it must have one.
+    """
 
     file: str
     name: str
@@ -56,6 +58,7 @@ class MapFile:
     guard: str
     merge: bool
     label: str
+    needs: tuple[str, ...]
     include: tuple[str, ...]
     choose: tuple[tuple[str, str, int], ...]  # condition, map, line
     excused: tuple[tuple[str, str, int], ...]  # path, reason, line
@@ -89,6 +92,7 @@ def map_file(raw: Any, file: str, name: str) -> MapFile:
         guard=str(raw.get("guard", "")),
         merge=_flag(raw, "merge", file),
         label=str(raw.get("label", "")),
+        needs=_texts(raw, "needs"),
         include=_texts(raw, "include"),
         choose=tuple(choose),
         excused=tuple((path, str(reason), raw["excused"].lines.get(path, 0)) for path, reason in excused.items()),

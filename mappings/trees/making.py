@@ -22,8 +22,9 @@ Identify = Callable[[Node], "tuple[str, ...] | None"]
 class Maker:
     """What rows call to make a resource (`emit`) or to follow a statement (`dispatch`)."""
 
-    def __init__(self, identify: Identify, dispatch: Callable[[], Dispatch]) -> None:
+    def __init__(self, identify: Identify, dispatch: Callable[[], Dispatch], elsewhere: Callable[[Node], bool]) -> None:
         self._identify = identify
+        self._elsewhere = elsewhere  # whether a statement is about somebody else than the patient
         self._dispatch = dispatch
 
     def emit(self, plan: Plan, node: Node, run: Run, allowed: frozenset[str] | None) -> Resource | None:
@@ -36,9 +37,11 @@ class Maker:
             return run.done[place]
         run.done[place] = None
         verdict = chosen.guard.judge(node) if chosen.guard is not None else None
-        if verdict is not None and verdict.refused:
-            run.refuse(node, f"no {chosen.kind} is made: {verdict.refused}")
-            return None
+        if verdict is not None:
+            refused = verdict.refused or ("it is about somebody else" if self._elsewhere(node) else "")
+            if refused:
+                run.refuse(node, f"no {chosen.kind} is made: {refused}")
+                return None
         resource = self._resource(chosen, node, run)
         run.done[place] = resource
         if chosen.map.label:

@@ -46,6 +46,7 @@ _TOKEN = re.compile(
     r"(?P<name>@?[A-Za-z_][\w.\-]*(?::[A-Za-z_][\w.\-]*)?)|(?P<number>[1-9][0-9]*)|(?P<sign>!=|[./@\[\]()=|*]))"
 )
 _ALIVE = "EVN"
+_FIXED = frozenset({"serviceEvent", "encompassingEncounter"})  # the schema fixes their mood
 
 
 class PathError(Exception):
@@ -270,7 +271,7 @@ def _alive(base: Callable[[Node], list[Node]], acts: frozenset[str]) -> Callable
             if kid.name not in ACTS
             or (
                 (negated or kid.attrs.get("negationInd", "false") in ("false", "0"))
-                and (every or kid.attrs.get("moodCode", _ALIVE) in moods)
+                and (every or kid.attrs.get("moodCode", _ALIVE if kid.name in _FIXED else "") in moods)
             )
         ]
 

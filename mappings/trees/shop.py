@@ -148,7 +148,7 @@ class Shop:
         late: list[RunRow] = []
         for row in self.rows_of(parsed):
             if row.absent and not row.source and row.value is None and not row.link:
-                late.append(self._absent_row(row, plan))
+                late.append(self._when(row, self._absent_row(row, plan)))
             else:
                 plan.rows.append(self._row(row, plan))
         plan.rows += late
@@ -160,6 +160,9 @@ class Shop:
                 if element.min and label not in seen:
                     seen.add(label)
                     plan.required.append(names_of(plan.home, element))
+            if parsed.needs:
+                needed = [self._steps(plan, name, parsed.file, parsed.line)[0].name for name in parsed.needs]
+                plan.required.append(tuple(needed))
 
     def rows_of(self, parsed: MapFile) -> list[Row]:
         """Its own rows, then those of the maps that it includes."""
@@ -216,7 +219,6 @@ class Shop:
     # rows
 
     def _row(self, row: Row, plan: Plan) -> RunRow:
-        test = self.predicate(row.when, row.file, row.line) if row.when else None
         if row.first:
             run = _first([self._row(each, plan) for each in row.first])
         elif row.value is not None:
@@ -225,17 +227,24 @@ class Shop:
             run = self._link(row, plan)
         else:
             run = self._sourced(row, plan)
-        if test is None:
+        return self._when(row, run)
+
+    def _when(self, row: Row, run: RunRow) -> RunRow:
+        if not row.when:
             return run
+        test = self.predicate(row.when, row.file, row.line)
         return lambda node, resource, body, trace: test(node) and run(node, resource, body, trace)
 
     def _constant(self, row: Row, plan: Plan) -> RunRow:
         elements = self._steps(plan, row.to, row.file, row.line)
         value = self._literal(row.value, elements[-1], row.file, row.line)
         put = compile_put(plan.home, elements)
+        also = self._also(row)
+        rule = self._rule(row, plan) if also else 0
 
         def constant(node: Node, resource: Resource, body: dict[str, Any], trace: Trace) -> bool:
-            put(body, _copy(value))
+            if put(body, _copy(value)) and also:
+                _mark_also(also, node, rule, trace)
             return False
 
         return constant
@@ -284,7 +293,7 @@ class Shop:
     def _sourced(self, row: Row, plan: Plan) -> RunRow:
         source = self.source(row.source, row.file, row.line, row.acts)
         rule = self._rule(row, plan)
-        also = [self.source(path, row.file, row.line, frozenset({"*", "negated"})).fetch for path in row.also]
+        also = self._also(row)
         fetch = source.fetch
         if not row.to:
             return self._unplaced(row, source)
@@ -319,13 +328,14 @@ class Shop:
                 if original is not None and twin is not None:
                     twin(body, {"extension": [{"url": ORIGINAL, "valueString": original}]})
                 wrote = True
-                for other in also:
-                    for beside, part in other(node):
-                        leaves = [beside.attribute_leaf(part)] if part else beside.leaves()
-                        trace.extend([(rule, MAPPED, leaf) for leaf in leaves if leaf >= 0])
+                _mark_also(also, node, rule, trace)
             return wrote
 
         return run
+
+    def _also(self, row: Row) -> list[Source]:
+        """What a row carries beside its source, because the value says it, too."""
+        return [self.source(path, row.file, row.line, frozenset({"*", "negated"})) for path in row.also]
 
     def _unplaced(self, row: Row, source: Source) -> RunRow:
         """Resources that nothing here refers to."""
@@ -480,6 +490,13 @@ class Shop:
             return [resource.run.reference(each, resource) for each in made] or None
 
         return statements
+
+
+def _mark_also(also: list[Source], node: Node, rule: int, trace: Trace) -> None:
+    for source in also:
+        for beside, part in source.fetch(node):
+            leaves = [beside.attribute_leaf(part)] if part else beside.leaves()
+            trace.extend([(rule, MAPPED, leaf) for leaf in leaves if leaf >= 0])
 
 
 def _excuse(run: Run, source: Source, node: Node, reason: str) -> None:
