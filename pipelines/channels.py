@@ -62,7 +62,9 @@ class Channel:
         choices=("P", "T", "D"),
     )  # fmt: skip
     calling_ae: tuple[str, ...] = setting((), "Application entity titles that may send DICOM; empty = any.")
-    called_ae: tuple[str, ...] = setting((), "Application entity titles that this DICOM channel answers to; empty = any.")
+    called_ae: tuple[str, ...] = setting(
+        (), "Application entity titles that this DICOM channel answers to; empty = any."
+    )
     zone: str = setting(
         "", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none."
     )

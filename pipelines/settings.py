@@ -105,7 +105,9 @@ class Dicom:
     max_instance_bytes: int = setting(4 << 30, "Larger instances are refused with 0xA700.", least=1024)
     idle_seconds: float = setting(60.0, "An association on which nothing comes is ended.", least=0.1)
     quiet_seconds: float = setting(
-        20.0, "A study on which nothing came for so long is brought up to date (it grows by doubling before).", least=0.1
+        20.0,
+        "A study on which nothing came for so long is brought up to date (it grows by doubling before).",
+        least=0.1,
     )
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.dicom.network import Association, Door, Refused, ServerLimits, Status, Store, StorageServer
+from adapters.dicom.network import Association, Door, Refused, ServerLimits, Status, StorageServer, Store
 from adapters.dicom.network.association import CALLED_UNKNOWN, CALLING_UNKNOWN
 from pipelines.blobs import FileBlobs, Incoming
 from pipelines.channels import Channel, within
@@ -29,7 +29,7 @@ from pipelines.metrics import Registry, write_snapshot
 from pipelines.ports import Kept
 from pipelines.settings import Settings
 
-__all__ = ["listener", "run_dicom"]
+__all__ = ["listener", "run_dicom", "shown"]
 
 _COMMIT_SECONDS = 60.0  # a journal that takes longer has failed
 _SNAPSHOT = 1.0
@@ -48,6 +48,12 @@ def listener(host: str, port: int) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def shown(bound: socket.socket) -> str:
+    """HOST:PORT of a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def run_dicom(path: Path, settings: Settings, bound: socket.socket, control: Listener) -> None:
