@@ -12,9 +12,10 @@ from gateway.errors import InputError, UsageError
 from gateway.folder import add_data_option
 
 _DESCRIPTION = """\
-Run the service: HL7 v2 over MLLP, DICOM over C-STORE and every format over HTTP in, sealed FHIR on topics
-out, health and metrics over HTTP. Runs without any configuration on loopback, with one channel per format. Prints one line of JSON on standard
-output when ready, logs as JSON lines on standard error. SIGTERM drains: what was kept is settled, then exit 0.
+Run the service: HL7 v2 over MLLP, DICOM over C-STORE and every format over HTTP in, sealed FHIR on topics out, health
+and metrics over HTTP. Runs without any configuration on loopback, with one channel per format. Prints one line of JSON
+on standard output when ready, logs as JSON lines on standard error. SIGTERM drains: what was kept is settled, then
+exit 0.
 """
 _EXAMPLES = """\
 examples:

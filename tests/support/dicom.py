@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,11 @@ class Sender:
         wanted = dict.fromkeys((file.sop_class, file.syntax) for file in files)
         entity.requested_contexts = [build_context(abstract, syntax) for abstract, syntax in wanted]
         self.association: Any = entity.associate(host, int(port), ae_title=called)
+        if self.association.is_established:
+            # only one thread may read answers: the association's own loop stands still until `close`
+            self.association._reactor_checkpoint.clear()
+            while not self.association._is_paused:
+                time.sleep(0.005)
 
     def send(self, file: File) -> int:
         """The status of the response. pynetdicom's own `send_c_store` would write the data set anew."""
@@ -64,20 +70,14 @@ class Sender:
         request.AffectedSOPInstanceUID = file.sop_instance
         request.Priority = 2
         request.DataSet = BytesIO(file.body)
-        # only one thread may read the answer: the association's own loop is told to stand still
-        self.association._reactor_checkpoint.clear()
-        while not self.association._is_paused:
-            pass
-        try:
-            self.association.dimse.send_msg(request, context)
-            _, answer = self.association.dimse.get_msg(block=True)
-        finally:
-            self.association._reactor_checkpoint.set()
+        self.association.dimse.send_msg(request, context)
+        _, answer = self.association.dimse.get_msg(block=True)
         return -1 if answer is None else int(answer.Status)
 
     def close(self) -> None:
         """Release."""
         if self.association.is_established:
+            self.association._reactor_checkpoint.set()
             self.association.release()
 
 
