@@ -32,6 +32,7 @@ from pipelines.blobs import FileBlobs
 from pipelines.database import keep_copy, open_reader, sync_file, sync_folder, write_durably
 from pipelines.datafolder import MANIFEST, RESTORING, RETIRED, DataFolder, lock_folder
 from pipelines.errors import BackupError, LogStopped, NotEmpty
+from pipelines.outbound import rewind
 from pipelines.published import Published, read_published
 from pipelines.state import SqliteState
 
@@ -102,9 +103,10 @@ def _stage(folder: DataFolder, staged: Path) -> tuple[int, int]:
         keep_copy(source, staged / "state.sqlite")
     (staged / "journal").mkdir()
     segments.copy_all(folder.journal_path, staged / "journal")
-    if folder.groups_path.exists():
-        with closing(open_reader(folder.groups_path)) as source:
-            keep_copy(source, staged / "groups.sqlite")
+    for path in (folder.groups_path, folder.outbound_path):
+        if path.exists():
+            with closing(open_reader(path)) as source:
+                keep_copy(source, staged / path.name)
     with closing(apsw.Connection(str(staged / "state.sqlite"), flags=apsw.SQLITE_OPEN_READONLY)) as copy:
         rows = copy.execute("SELECT value FROM counter WHERE name='cursor' UNION ALL SELECT 0 LIMIT 1").fetchall()
         records = copy.execute("SELECT ifnull(max(seq) + 1, 0) FROM record").fetchall()
@@ -159,6 +161,8 @@ def restore(archive: Path, target: Path, settle: Settle, *, surviving: Path | No
 
 def _settle_again(target: Path, settle: Settle, known: Published | None, surviving: Path | None) -> Restored:
     folder = DataFolder(target, restoring=True)
+    if folder.outbound_path.exists():
+        rewind(folder.outbound_path)
     if known is not None:
         write_durably(folder.published, known.text.encode())
     last = read_published(folder.published)
@@ -264,6 +268,10 @@ def _take_surviving(surviving: Path, target: Path) -> Published | None:
         (target / "journal" / path.name).unlink(missing_ok=True)
         with closing(open_reader(path)) as source:
             keep_copy(source, target / "journal" / path.name)
+    queue = surviving / "outbound.sqlite"
+    if queue.exists():  # it knows better than the backup what has been sent
+        with closing(open_reader(queue)) as source:
+            keep_copy(source, target / queue.name)
     blobs = FileBlobs(surviving / "blobs")
     for digest in blobs.digests():
         copy = FileBlobs(target / "blobs").path(digest)

@@ -23,8 +23,16 @@ ACKNOWLEDGEMENTS = frozenset({"ACK", "MCF"})
 # MSH field of each sender and receiver setting
 _PARTIES = {"sending_application": 3, "sending_facility": 4, "receiving_application": 5, "receiving_facility": 6}
 # settings that only an HL7 v2 header can meet
-_HL7V2_ONLY = ("listener", "listener_tls", "certificates", *_PARTIES, "message_types", "versions", "processing_ids")
-_DICOM_ONLY = ("calling_ae", "called_ae")
+_HL7V2_ONLY = (
+    "listener",
+    "listener_tls",
+    "certificates",
+    *_PARTIES,
+    "message_types",
+    "versions",
+    "processing_ids",
+    "reply_to",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,6 @@ class Channel:
         "MSH-11.1 accepted: P(roduction), T(raining), D(ebugging); T and D need `production = false` in [service].",
         choices=("P", "T", "D"),
     )  # fmt: skip
-    calling_ae: tuple[str, ...] = setting((), "Application entity titles that may send DICOM; empty = any.")
-    called_ae: tuple[str, ...] = setting(
-        (), "Application entity titles that this DICOM channel answers to; empty = any."
-    )
     zone: str = setting(
         "", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none."
     )
@@ -80,6 +84,20 @@ class Channel:
     )
     check: str = setting("values", "`values`: what maps can't prove; `structure`: every resource, too, in full.",
         choices=LEVELS)  # fmt: skip
+    reply_to: str = setting(
+        "",
+        "HOST:PORT to which application acknowledgements (MSH-16) go; empty = over the connection of the message, or"
+        " the next one of the same sender.",
+    )
+    reply_tls: bool = setting(False, "TLS to `reply_to`, with the certificate and CA of [mllp].")
+    reply_accept: str = setting(
+        "AL",
+        "MSH-15 of application acknowledgements: `AL` sends again until the sender accepts them, `NE` sends once.",
+        choices=("AL", "NE"),
+    )
+    reply_days: float = setting(
+        7.0, "Days after which an undelivered application acknowledgement is given up.", least=0
+    )
     error_policy: str = setting(
         "pass", "After a failed message of a patient: later ones `pass`, or `wait` until it is solved.",
         choices=("pass", "wait"),
@@ -98,10 +116,10 @@ class Channel:
                 ip_network(peer, strict=False)
             except ValueError:
                 yield f"peers: {peer!r} is not an address or network"
-        plain = Channel(self.name)
-        for format_, names in (("hl7v2", _HL7V2_ONLY), ("dicom", _DICOM_ONLY)):
-            given = [name for name in names if self.format != format_ and getattr(self, name) != getattr(plain, name)]
-            yield from (f"{name}: only a channel of format {format_} can ask for it" for name in given)
+        if self.format != "hl7v2":
+            plain = Channel(self.name)
+            given = [name for name in _HL7V2_ONLY if getattr(self, name) != getattr(plain, name)]
+            yield from (f"{name}: only a channel of format hl7v2 can ask for it" for name in given)
 
     def map_settings(self, namespace: uuid.UUID, base: str) -> MapSettings:
         """What the maps of this channel are run with."""
@@ -116,7 +134,7 @@ class Channel:
 
     def admits(self, peer: str) -> bool:
         """Whether this address may send."""
-        return not self.peers or within(peer, self.peers)
+        return not self.peers or _within(peer, self.peers)
 
     def takes(self, header: Peek, peer: str, names: tuple[str, ...] = ()) -> bool:
         """Whether a message with this header is this channel's: from this peer, whose certificate has these names."""
@@ -191,7 +209,7 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def within(peer: str, networks: tuple[str, ...]) -> bool:
+def _within(peer: str, networks: tuple[str, ...]) -> bool:
     return _host_within(peer.rpartition(":")[0].removeprefix("[").removesuffix("]") or peer, networks)
 
 

@@ -7,6 +7,7 @@ journal/           000001.sqlite…, see segments
 blobs/             bodies over 1 MiB
 state.sqlite       everything settled
 checkpoint         the last published checkpoint
+outbound.sqlite    messages of ours on their way to other systems
 groups.sqlite      offsets of consumer groups on the embedded topics
 terminology/       packs that were imported, see docs/terminology.md
 """
@@ -60,6 +61,7 @@ class DataFolder:
         self.state_path = path / "state.sqlite"
         self.published = path / "checkpoint"
         self.groups_path = path / "groups.sqlite"
+        self.outbound_path = path / "outbound.sqlite"
 
     @cached_property
     def keystore(self) -> Keystore:

@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 import ledger
-from pipelines import schema, segments
+from pipelines import outbound, schema, segments
 from pipelines.database import open_reader, open_writer, schema_version, unsound_settings
 from pipelines.datafolder import DataFolder
 from pipelines.errors import BlobMissing, FolderError, PipelineError
@@ -95,12 +95,15 @@ def check_keys(folder: DataFolder) -> int:
 def check_settings(folder: DataFolder) -> int:
     """Durability settings as read back from live connections, opened as the service opens them."""
     files = [(path, segments.MIGRATIONS) for path in segments.paths(folder.journal_path)[-1:]]
-    for path, migrations in [*files, (folder.state_path, schema.MIGRATIONS)]:
+    files.append((folder.state_path, schema.MIGRATIONS))
+    if folder.outbound_path.exists():
+        files.append((folder.outbound_path, outbound.MIGRATIONS))
+    for path, migrations in files:
         with closing(open_writer(path, migrations)) as connection:
             wrong = unsound_settings(connection)
         if wrong:
             raise Unsound(f"{path.name}: {wrong}")
-    return len(files) + 1
+    return len(files)
 
 
 def check_journal(folder: DataFolder) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from pipelines.ports import NO_EFFECT, Batch, DeadLetter, Entry, Hold, Merge, Outcome, Record, State, Touch
+from pipelines.ports import NO_EFFECT, Batch, DeadLetter, Entry, Hold, Merge, Outbound, Outcome, Record, State, Touch
 from pipelines.registers import NOTHING, Stored
 from pipelines.said import Said
 from pipelines.settle import Held, Incoming, Known, NewVersion, Settled, after
@@ -67,6 +67,7 @@ class Draft:
         self.freed: list[int] = []
         self.merges: list[Merge] = []
         self.maps: list[tuple[str, bytes]] = []
+        self.outbound: list[Outbound] = []
         self.size = 0  # bytes of bodies
 
     @property
@@ -129,6 +130,7 @@ class Draft:
             freed=tuple(self.freed),
             merges=tuple(self.merges),
             maps=tuple(self.maps),
+            outbound=tuple(self.outbound),
         )
 
     def _record(self, place: int, entry: int, said: Said, made: NewVersion) -> Record:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+REPLY = "reply"  # fact of a message whose sender waits for an application acknowledgement over a connection
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -18,8 +19,7 @@ class Envelope:
     """One unit as received.
 
     `body` is never re-encoded; `control_id` is MSH-10 as raw bytes (empty: no dedupe); `received_at` is
-    microseconds since 1970-01-01 UTC; `facts` are transport facts without patient data. With a `digest` the body is a
-    blob that is durable already, of `size` bytes, and `body` is empty.
+    microseconds since 1970-01-01 UTC; `facts` are transport facts without patient data.
     """
 
     channel: str
@@ -30,5 +30,3 @@ class Envelope:
     peer: str = ""
     facts: Mapping[str, str] = field(default_factory=lambda: NO_FACTS)
     kind: str = "message"
-    digest: bytes = b""
-    size: int = 0

@@ -162,6 +162,20 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Outbound:
+    """A message of ours that an entry caused: an application acknowledgement. `control_id` is its own MSH-10, always
+    the same for the same cause; `sender` and `peer` say whom it is for."""
+
+    entry: int
+    channel: str
+    control_id: bytes
+    sender: bytes
+    peer: str
+    body: bytes
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One transaction. `cursor` = highest journal seq whose outcome is stored with this batch."""
 
@@ -175,6 +189,7 @@ class Batch:
     freed: tuple[int, ...] = ()  # entries no longer held
     merges: tuple[Merge, ...] = ()
     maps: tuple[tuple[str, bytes], ...] = ()  # effective maps by hash, kept once
+    outbound: tuple[Outbound, ...] = ()  # to be sent, durable with what they speak of
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +311,12 @@ class State(Protocol):
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
+
+    def outbound(self, after: int, limit: int = 256) -> tuple[tuple[int, Outbound], ...]:
+        """(id, message) of what is to be sent, id > `after`, in the order of commit."""
+
+    def forget_outbound(self, upto: int) -> None:
+        """Let go what the queue has taken over."""
 
     def outcome(self, entry: int) -> StoredOutcome | None:
         """What became of a journal entry; None: not yet settled."""

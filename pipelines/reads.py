@@ -10,9 +10,10 @@ from typing import Any
 
 import apsw
 
-from pipelines.database import open_reader
+from pipelines.database import open_reader, schema_version
 from pipelines.envelope import NO_FACTS
-from pipelines.ports import Counts, Current, Entry, Seen, StoredDeadLetter, StoredOutcome
+from pipelines.ports import Counts, Current, Entry, Outbound, Seen, StoredDeadLetter, StoredOutcome
+from pipelines.schema import OUTBOUND_SINCE
 from terminology import WorklistRow, read_worklist
 
 Row = tuple[Any, ...]  # one row of a query; its columns are typed by the schema
@@ -171,6 +172,16 @@ class StateReader:
     def worklist(self) -> list[WorklistRow]:
         """Codes that no map decided, by code and channel, the most frequent first."""
         return read_worklist(self._connection)
+
+    def outbound(self, after: int, limit: int = 256) -> tuple[tuple[int, Outbound], ...]:
+        """(id, message) of what is to be sent, in the order of commit."""
+        if schema_version(self._connection) < OUTBOUND_SINCE:
+            return ()  # a folder of an older release, which the writer is about to migrate
+        query = (
+            "SELECT id, entry, channel, control_id, sender, peer, body, created_at FROM outbound WHERE id>?"
+            " ORDER BY id LIMIT ?"
+        )
+        return tuple((row[0], Outbound(*row[1:])) for row in self._rows(query, (after, limit)))
 
     def survivor(self, patient: str) -> str:
         """Whom a retired patient's records belong to now, over chains of merges; itself if never merged."""

@@ -80,4 +80,15 @@ CREATE TABLE merge(
 CREATE TABLE map(hash TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
 """
 
-MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS))
+_OUTBOUND = """
+CREATE TABLE outbound(                -- messages of ours, in the transaction of what they speak of (see outbound)
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    entry INTEGER NOT NULL,           -- journal seq
+    channel TEXT NOT NULL, control_id BLOB NOT NULL,
+    sender BLOB NOT NULL, peer TEXT NOT NULL, -- whom it is for: MSH-3 and MSH-4, address of the connection
+    body BLOB NOT NULL, created_at INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS), _OUTBOUND)
+OUTBOUND_SINCE = 3  # the version that has the table

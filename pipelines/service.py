@@ -19,6 +19,7 @@ from pipelines.errors import PipelineError, SettingsError
 from pipelines.logs import Log
 from pipelines.mapper import Mapper, config_of, failure
 from pipelines.metrics import write_snapshot
+from pipelines.outbound import taken_over
 from pipelines.pool import Inline, Mappers, Pool
 from pipelines.settings import Settings
 from pipelines.writer import Writer
@@ -119,6 +120,7 @@ def _settle(folder: DataFolder, settings: Settings, writer: Writer, control: Lis
         if now - retention >= _RETENTION:
             retention = now
             _let_go(folder, settings)
+            writer.forget_outbound(taken_over(folder.outbound_path))
         if control.wait(0):
             writer.look()
         if writer.step():

@@ -87,28 +87,16 @@ class Mllp:
             connections_per_peer=self.connections_per_peer,
         )
 
+    def tls_out(self) -> TlsFiles:
+        """What we show and ask for where we connect ourselves."""
+        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_ca, minimum=self.tls_minimum)
+
     def tls(self) -> TlsFiles | None:
         """What listeners with TLS show and ask for; None: no TLS here."""
         if not self.tls_certificate:
             return None
         required = self.tls_client_required
         return TlsFiles(self.tls_certificate, self.tls_key, self.tls_ca, self.tls_crl, self.tls_minimum, required)
-
-
-@dataclass(frozen=True, slots=True)
-class Dicom:
-    """DICOM C-STORE over TCP, and studies as they grow."""
-
-    listen: str = setting("127.0.0.1:11112", "HOST:PORT of the listener; port 0 = a free one.")
-    insecure: bool = setting(False, "Allow another address than loopback: without TLS, so say it.")
-    max_associations: int = setting(32, "Associations open at a time; one more is rejected for now.", least=1)
-    max_instance_bytes: int = setting(4 << 30, "Larger instances are refused with 0xA700.", least=1024)
-    idle_seconds: float = setting(60.0, "An association on which nothing comes is ended.", least=0.1)
-    quiet_seconds: float = setting(
-        20.0,
-        "A study on which nothing came for so long is brought up to date (it grows by doubling before).",
-        least=0.1,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +161,6 @@ class Settings:
 
     service: Service = field(default_factory=Service)
     mllp: Mllp = field(default_factory=Mllp)
-    dicom: Dicom = field(default_factory=Dicom)
     http: Http = field(default_factory=Http)
     storage: Storage = field(default_factory=Storage)
     pipeline: Pipeline = field(default_factory=Pipeline)
@@ -217,7 +204,6 @@ class Settings:
 SECTIONS: dict[str, type] = {
     "service": Service,
     "mllp": Mllp,
-    "dicom": Dicom,
     "http": Http,
     "storage": Storage,
     "pipeline": Pipeline,
@@ -296,7 +282,11 @@ def across(settings: Settings) -> Iterator[str]:
         for name, channel in settings.channels.items()
         if channel.listener
     ]
-    places.append(("[dicom] listen", settings.dicom.listen, settings.dicom.insecure))
+    places += [
+        (f"[channels.{name}] reply_to", channel.reply_to, settings.mllp.insecure or channel.reply_tls)
+        for name, channel in settings.channels.items()
+        if channel.reply_to
+    ]
     places.append(("[http] listen", settings.http.listen, settings.http.insecure))
     for place, address, secured in places:
         yield from (f"{place}: {fault}" for fault in address_faults(address, secured))

@@ -22,7 +22,7 @@ import ledger
 from pipelines.database import DISK_ERRORS, bring_home, open_writer, unsound_settings, write_durably
 from pipelines.errors import LogStopped, PipelineError, Unavailable
 from pipelines.keystore import Keystore, PatientKeys
-from pipelines.ports import GROUPS, Batch, Committed, Entry, Outcome, Record
+from pipelines.ports import GROUPS, Batch, Committed, Entry, Outbound, Outcome, Record
 from pipelines.published import Published, read_published
 from pipelines.reads import Log, Row, StateReader
 from pipelines.schema import MIGRATIONS
@@ -49,6 +49,7 @@ _ENTRY = (
     " clock=excluded.clock, map_hash=excluded.map_hash, unchanged=entry.unchanged+excluded.unchanged,"
     " detail=excluded.detail"
 )
+_OUTBOUND = "INSERT INTO outbound(entry, channel, control_id, sender, peer, body, created_at) VALUES (?,?,?,?,?,?,?)"
 _COUNT = "INSERT INTO counter(name, value) VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value"
 _LETTER = (
     "INSERT INTO dead_letter(entry, cause, place, text, attempts, kind, channel, format, control_id, sha256,"
@@ -250,6 +251,8 @@ class SqliteState(StateReader):
             )
         if batch.maps:
             connection.executemany("INSERT INTO map(hash, content) VALUES (?,?) ON CONFLICT DO NOTHING", batch.maps)
+        if batch.outbound:
+            connection.executemany(_OUTBOUND, [_outbound_row(message) for message in batch.outbound])
         if batch.solved or batch.freed or batch.dead_letters or batch.holds or batch.merges:
             self._store_letters(batch)
 
@@ -314,6 +317,11 @@ class SqliteState(StateReader):
         self._size = seq
         return self._sign(ledger.append(self._connection, leaves).root)
 
+    def forget_outbound(self, upto: int) -> None:
+        """Messages of ours that the queue has taken over (id <= `upto`) need not stand here, too."""
+        if self._row("SELECT 1 FROM outbound WHERE id<=?", (upto,)) is not None:
+            self._connection.execute("DELETE FROM outbound WHERE id<=?", (upto,))
+
     # -- between batches ---------------------------------------------------------------------------------------
 
     def _between_batches(self) -> None:
@@ -346,6 +354,11 @@ def _source(sources: dict[int, tuple[bytes, str]], record: Record) -> tuple[byte
     if found is None:
         raise PipelineError(f"{record.type} of entry {record.entry} without an outcome in its batch")
     return found
+
+
+def _outbound_row(message: Outbound) -> Row:
+    sender = (message.sender, message.peer)
+    return (message.entry, message.channel, message.control_id, *sender, message.body, message.created_at)
 
 
 def _entry_copy(entry: Entry) -> Row:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from pipelines import journey, replay
+from pipelines.acknowledging import HEAD, application_acknowledgement, owes_reply
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
@@ -181,25 +182,50 @@ class Writer:
         self._draft = Draft(self._memory)
         self._committed(done)
 
+    def forget_outbound(self, upto: int) -> None:
+        """The queue has taken over what is to be sent up to this id."""
+        self._state.forget_outbound(upto)
+
     # -- one message -------------------------------------------------------------------------------------------
+
+    def _answer(self, entry: Entry, failure: Failure | None) -> None:
+        """Queue the application acknowledgement that the sender asked for, durable with what it speaks of."""
+        channel = self._channels.get(entry.channel)
+        if channel is not None and owes_reply(entry, channel):
+            reply = application_acknowledgement(entry, self._head(entry), channel, failure, time.time_ns() // 1000)
+            if reply is not None:
+                self._draft.outbound.append(reply)
+
+    def _head(self, entry: Entry) -> bytes:
+        """The beginning of a message, enough for its header."""
+        if entry.body is not None or not entry.blob:
+            return (entry.body or b"")[:HEAD]
+        try:
+            with self._blobs.open(entry.sha256) as stream:
+                return stream.read(HEAD)
+        except BlobMissing:
+            return b""
 
     def _message(self, entry: Entry, result: Result) -> None:
         """A message in its turn."""
         if self._repeated(entry):
             outcome = Outcome(entry, "unchanged", clock=self._clock(entry.channel), detail=b'{"repeated":true}')
             self._done(outcome)
+            self._answer(entry, None)
             return
         clock = self._clock(entry.channel)
         if isinstance(result, Failure):
             self._fail(entry, result, clock)
+            self._answer(entry, result)
             return
         when, clock = effective(result.event_time, clock)
         self._clocks[entry.channel] = clock
         wait = self._waits(self._channels[entry.channel], result.patients)
-        self._settle(entry, result, when, clock, wait=wait)
+        if self._settle(entry, result, when, clock, wait=wait) != "held":
+            self._answer(entry, None)
 
-    def _settle(self, entry: Entry, spoken: Spoken, when: int, clock: int | None, *, wait: bool) -> None:
-        """Fold every resource of a message into what is known, or hold the message."""
+    def _settle(self, entry: Entry, spoken: Spoken, when: int, clock: int | None, *, wait: bool) -> str:
+        """Fold every resource of a message into what is known, or hold the message; its status."""
         origin = Origin(when, entry.channel, entry.seq)
         policy = Policy(wait)
         said = [Incoming(each, origin) for each in spoken.said]
@@ -216,6 +242,7 @@ class Writer:
             self._keep_map(entry.channel, spoken.map_hash)
         unchanged = sum(isinstance(result, Unchanged) for result in results)
         self._done(self._outcome(entry, status, spoken, when, clock, unchanged))
+        return status
 
     def _store(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled) -> None:
         self._draft.add(entry, incoming, known, result)
@@ -304,6 +331,8 @@ class Writer:
             self._draft.freed.append(entry.seq)
         clock = self._state.clock(entry.channel, entry.seq)
         self._settle(entry, result, *effective(result.event_time, clock), wait=False)
+        if freed:  # a dead letter has been answered when it failed
+            self._answer(entry, None)
         self.commit()
 
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
@@ -311,6 +340,8 @@ class Writer:
         if freed:
             self._draft.freed.append(entry.seq)
         self._fail(entry, failure, self._state.clock(entry.channel, entry.seq))
+        if freed:
+            self._answer(entry, failure)
         self.commit()
 
     def expire(self, entry: Entry) -> None:

@@ -25,8 +25,6 @@ class ServiceChild:
             str(data),
             "--mllp",
             "127.0.0.1:0",
-            "--dicom",
-            "127.0.0.1:0",
             "--http",
             "127.0.0.1:0",
         ]

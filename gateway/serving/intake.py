@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from threading import Lock
 
 from adapters.hl7v2.mllp import (
@@ -23,8 +24,10 @@ from adapters.hl7v2.mllp import (
     serve_mllp,
     server_context,
 )
+from gateway.serving.delivery import Delivery
 from gateway.serving.doors import Door
-from pipelines.envelope import NO_FACTS, Envelope
+from pipelines.acknowledging import control_id, sender_of
+from pipelines.envelope import NO_FACTS, REPLY, Envelope
 from pipelines.errors import Unavailable
 from pipelines.journal import SqliteJournal
 from pipelines.logs import Log
@@ -51,8 +54,16 @@ def _dtm(second: int) -> str:
 class Intake:
     """The listeners of one service, writing to one journal."""
 
-    def __init__(self, journal: SqliteJournal, settings: Settings, log: Log, registry: Registry) -> None:
+    def __init__(
+        self,
+        journal: SqliteJournal,
+        settings: Settings,
+        log: Log,
+        registry: Registry,
+        delivery: Delivery | None = None,
+    ) -> None:
         self._journal = journal
+        self._delivery = delivery
         self._settings = settings
         self._log = log
         self._servers: dict[str, MllpServer] = {}
@@ -102,10 +113,14 @@ class Intake:
 
     def _keep(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
         name = route.channel
+        # whoever asks for an application acknowledgement (MSH-16) gets it when the message is settled
+        waits = self._delivery is not None and header.field(16).strip().upper() not in (b"", b"NE")
 
         def answered(result: Kept | Unavailable) -> None:
             if isinstance(result, Kept):
                 self._counts[name, result.status] += 1
+                if waits and result.status == "repeated":
+                    self._again(name, header, body)
                 done(KEPT)
             else:
                 self._counts[name, "unavailable"] += 1
@@ -113,8 +128,19 @@ class Intake:
 
         peer = origin.peer
         facts = {"certificate": peer.names[0]} if peer.names else NO_FACTS
+        if waits:
+            facts = {**facts, REPLY: "mllp"}
+            self._heard(name, header, origin)
         now = time.time_ns() // 1000
         self._journal.submit(Envelope(name, "hl7v2", body, header.control_id, now, peer.address, facts), answered)
+
+    def _heard(self, channel: str, header: Peek, origin: Origin) -> None:
+        if self._delivery is not None:
+            self._delivery.heard(channel, sender_of(header.field(3), header.field(4)), origin)
+
+    def _again(self, channel: str, header: Peek, body: bytes) -> None:
+        if self._delivery is not None:
+            self._delivery.repeated(control_id(channel, header.control_id, sha256(body).digest()))
 
     def _report(self, kind: str, peer: str, text: str) -> None:
         """A log line, but no flood of them: whoever sends rubbish must not fill the disk with lines about it."""
@@ -133,6 +159,8 @@ class Intake:
             for (channel, status), count in list(self._counts.items()):
                 self._kept.add(count - self._reported[channel, status], channel=channel, status=status)
                 self._reported[channel, status] = count
+        if self._delivery is not None:
+            self._delivery.observe()
         codes: Counter[str] = Counter()
         events: Counter[str] = Counter()
         for server in self._servers.values():

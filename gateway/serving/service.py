@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import uvloop
 from adapters.hl7v2.mllp import TlsUnusable
 from gateway.addresses import parse_address
 from gateway.serving.children import Children
-from gateway.serving.dicom import listener, run_dicom, shown
+from gateway.serving.delivery import Delivery
 from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
 from gateway.serving.probes import probes
@@ -36,11 +35,10 @@ _WATCH = 0.2  # seconds between looks at the children
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """HOST:PORT of the MLLP listener of channels without one of their own, of the HTTP port and of the DICOM port."""
+    """HOST:PORT of the MLLP listener of channels without one of their own, and of the HTTP port."""
 
     mllp: str
     http: str
-    dicom: str = ""
 
 
 def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
@@ -70,7 +68,8 @@ async def _serve(
         children.ring()
 
     journal = folder.journal(settings.journal(), notify=notify)
-    intake = Intake(journal, settings, log, registry)
+    delivery = Delivery(folder, settings, log, registry)
+    intake = Intake(journal, settings, log, registry, delivery)
     ingest = Ingest(journal, settings, registry)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,47 +104,26 @@ async def _serve(
     guard = Guard(settings.http.all_tokens())
     http = await serve_http(*parse_address(addresses.http), routes, guard, _limits(settings), failed)
     try:
+        delivery.start()
         children.start(folder.path, settings, settings.pipeline.mappers)
         wanted = {name: parse_address(name or addresses.mllp) for name in settings.listeners()}
         bound = dict(zip(wanted, await intake.listen(wanted), strict=True))
         mllp = bound.get("") or next(iter(bound.values()), None)
-        dicom = _dicom(loop, folder, settings, addresses.dicom, children)
-        port = None if dicom is None else shown(dicom)
-        ready({"ready": True, "mllp": mllp, "dicom": port, "http": http.address, "data": str(folder.path)})
+        ready({"ready": True, "mllp": mllp, "dicom": None, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
         while not stopping.is_set():
             children.watch()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _WATCH)
         log.info("service.draining")
-        if dicom is not None:
-            loop.remove_reader(dicom)
-            dicom.close()  # who connects now is refused
-            await loop.run_in_executor(None, children.end, "dicom", settings.service.drain_seconds)
         await intake.drain(settings.service.drain_seconds)
     finally:
         await loop.run_in_executor(None, journal.close)
+        await delivery.stop()
         await loop.run_in_executor(None, children.stop, settings.service.drain_seconds)
         await http.close(1.0)
     log.info("service.stopped")
     return 0
-
-
-def _dicom(
-    loop: asyncio.AbstractEventLoop, folder: DataFolder, settings: Settings, address: str, children: Children
-) -> socket.socket | None:
-    """Listen for DICOM if a channel wants it. Its process starts with the first connection: who has no modality pays
-    for none."""
-    if not settings.channels_of("dicom"):
-        return None
-    bound = listener(*parse_address(address))
-
-    def first() -> None:
-        loop.remove_reader(bound)
-        children.add("dicom", run_dicom, folder.path, settings, bound)
-
-    loop.add_reader(bound, first)
-    return bound
 
 
 async def _renew(intake: Intake, log: Log) -> None:

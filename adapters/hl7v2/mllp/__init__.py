@@ -1,6 +1,14 @@
 """MLLP: HL7 v2 over TCP. Framing and acknowledgements without input or output, a listener and a sender on asyncio."""
 
-from adapters.hl7v2.mllp.ack import Fault, Outcome, acknowledge, acknowledged, answer_code, fallback_peek
+from adapters.hl7v2.mllp.ack import (
+    Fault,
+    Outcome,
+    acknowledge,
+    acknowledged,
+    answer_code,
+    application_due,
+    fallback_peek,
+)
 from adapters.hl7v2.mllp.client import Answer, Outgoing, Sender, Tls, send_all
 from adapters.hl7v2.mllp.door import KEPT, UNAVAILABLE, Gate, Keep, Origin, Peer, Route, Verdict
 from adapters.hl7v2.mllp.errors import HeaderUnusable, MllpError, NoAnswer, TlsUnusable
@@ -47,6 +55,7 @@ __all__ = [
     "acknowledge",
     "acknowledged",
     "answer_code",
+    "application_due",
     "client_context",
     "fallback_peek",
     "frame",

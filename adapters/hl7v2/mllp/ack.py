@@ -5,6 +5,7 @@ Which code is sent is a table: what became of the message × the mode that MSH-1
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -12,7 +13,7 @@ from functools import lru_cache
 from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
 
-__all__ = ["Fault", "Outcome", "acknowledge", "acknowledged", "answer_code", "fallback_peek"]
+__all__ = ["Fault", "Outcome", "acknowledge", "acknowledged", "answer_code", "application_due", "fallback_peek"]
 
 
 class Outcome(Enum):
@@ -26,12 +27,16 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a message was not taken: Table 0357 code and text, MSH field at fault, plain words. No message content."""
+    """Why a message was not taken: Table 0357 code and text, the place at fault, plain words. No message content.
+
+    The place is an MSH field, or elsewhere `place`: `PID-3.1`, `OBX[2]-5[1].2`.
+    """
 
     code: str
     name: str
     field: int | None
     text: str
+    place: str = ""
 
 
 _ORIGINAL = {Outcome.KEPT: "AA", Outcome.UNREADABLE: "AE", Outcome.REFUSED: "AR", Outcome.FAILED: "AR"}
@@ -40,6 +45,7 @@ _ENHANCED = {Outcome.KEPT: "CA", Outcome.UNREADABLE: "CE", Outcome.REFUSED: "CR"
 _CONDITIONS = {b"AL": (True, True), b"SU": (True, False), b"ER": (False, True), b"NE": (False, False)}
 # Without a usable MSH-2, or with one too short, these stand in (section 2.5.4, recommended values)
 _DEFAULT_ENCODING = b"^~\\&"
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+))?(?:\.(\d+))?)?")
 _REMEMBERED = 1024  # bytes of MSH: a longer one is no sender's usual one, and what is remembered has to be bounded
 
 
@@ -59,8 +65,24 @@ def fallback_peek() -> Peek:
     return Peek(b"|", _DEFAULT_ENCODING, (b"MSH", b"|", _DEFAULT_ENCODING))
 
 
-def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault | None = None) -> bytes:
-    """The acknowledgement message, unframed.
+def application_due(peek: Peek, success: bool) -> bool:
+    """Whether MSH-16 asks for an application acknowledgement of this outcome. Empty is NE; unknown counts as AL."""
+    asked = peek.field(16).strip().upper()
+    return bool(asked) and _CONDITIONS.get(asked, (True, True))[0 if success else 1]
+
+
+def acknowledge(
+    peek: Peek,
+    code: str,
+    control_id: str,
+    time: str,
+    fault: Fault | None = None,
+    *,
+    expected: int | None = None,
+    accept: str = "",
+) -> bytes:
+    """The acknowledgement message, unframed. `expected`: MSA-4 (section 2.10.1). `accept`: its own MSH-15, with
+    MSH-16 = NE; empty for an accept acknowledgement, which is never answered.
 
     Mirrors the delimiters, version (MSH-12), MSH-11 and MSH-18; swaps MSH-3/4 with MSH-5/6; MSA-2 is the sender's
     MSH-10 byte for byte. `time` is a DTM text, `control_id` our own MSH-10. From v2.5 a fault stands in ERR-2, -3,
@@ -68,24 +90,26 @@ def acknowledge(peek: Peek, code: str, control_id: str, time: str, fault: Fault 
     """
     bar = peek.separator
     fields = peek.fields
-    mirrored = (bar, peek.encoding, fields[3:7], fields[9:10], fields[11:13], fields[18:19])
+    mirrored = (bar, peek.encoding, fields[3:7], fields[9:10], fields[11:13], fields[18:19], accept.encode())
     small = sum(map(len, fields)) <= _REMEMBERED
     before, between, after = (_header if small else _header.__wrapped__)(*mirrored)
     msh = b"%b%b%b%b%b" % (before, time.encode(), between, control_id.encode(), after)
     if fault is None:
-        return b"%b\rMSA%b%b%b%b\r" % (msh, bar, code.encode(), bar, peek.control_id)
+        number = b"" if expected is None else b"%b%b%d" % (bar, bar, expected)
+        return b"%b\rMSA%b%b%b%b%b\r" % (msh, bar, code.encode(), bar, peek.control_id, number)
+    number = b"" if expected is None else b"%d" % expected
     dot = peek.component or b"^"
     segments = [msh]
     if _modern(peek.text(12)):
-        place = dot.join([b"MSH", b"1", str(fault.field).encode()]) if fault.field else b""
+        place = dot.join(_location(fault))
         condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
-        segments.append(bar.join([b"MSA", code.encode(), peek.control_id]))
+        segments.append(bar.join([b"MSA", code.encode(), peek.control_id, *([b"", number] if number else [])]))
         segments.append(bar.join([b"ERR", b"", place, condition, b"E", b"", b"", b"", _plain(fault.text, peek)]))
     else:
         condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
-        msa = [b"MSA", code.encode(), peek.control_id, _plain(fault.text, peek), b"", b"", condition]
+        msa = [b"MSA", code.encode(), peek.control_id, _plain(fault.text, peek), number, b"", condition]
         segments.append(bar.join(msa))
-        parts = [b"MSH", b"1", str(fault.field).encode() if fault.field else b""]
+        parts = [*_location(fault)[:3], b"", b"", b""][:3]
         subcomponent = peek.encoding[3:4] or b"&"
         segments.append(bar.join([b"ERR", dot.join([*parts, subcomponent.join(condition.split(dot))])]))
     return b"\r".join(segments) + b"\r"
@@ -105,6 +129,19 @@ def acknowledged(answer: bytes) -> tuple[str, bytes]:
     raise NoAnswer("the answer has no MSA segment")
 
 
+def _location(fault: Fault) -> list[bytes]:
+    """ERL: segment, its place in the message, field, repetition, component, subcomponent, as far as known."""
+    if fault.field:
+        return [b"MSH", b"1", str(fault.field).encode()]
+    found = _PLACE.fullmatch(fault.place)
+    if found is None:
+        return []
+    segment, number, *rest = found.groups()
+    while rest and rest[-1] is None:
+        rest.pop()
+    return [(part or "1").encode() for part in (segment, number, *rest)]
+
+
 @lru_cache(maxsize=256)
 def _header(
     bar: bytes,
@@ -113,6 +150,7 @@ def _header(
     type_: tuple[bytes, ...],
     version: tuple[bytes, ...],
     charset: tuple[bytes, ...],
+    accept: bytes,
 ) -> tuple[bytes, bytes, bytes]:
     """MSH around our time (MSH-7) and our control id (MSH-10): the same for message after message of one sender."""
     peek = Peek(bar, encoding, (b"MSH", bar, encoding, *parties, b"", b"", *type_, b"", *version))
@@ -121,8 +159,8 @@ def _header(
     kind = [b"ACK", event, b"ACK"] if event and _modern(peek.text(12)) else [b"ACK", event] if event else [b"ACK"]
     before = [b"MSH", peek.encoding, peek.field(5), peek.field(6), peek.field(3), peek.field(4), b""]
     after = [b"", peek.field(11) or b"P", peek.field(12) or b"2.5.1"]
-    if any(charset):
-        after += [b"", b"", b"", b"", b"", *charset]
+    if accept or any(charset):
+        after += [b"", b"", accept, b"NE" if accept else b"", b"", *charset]
     return bar.join(before), bar.join([b"", b"", dot.join(kind), b""]), bar.join(after)
 
 

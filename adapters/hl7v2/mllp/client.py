@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from adapters.hl7v2.mllp.ack import acknowledged
+from adapters.hl7v2.mllp.ack import Outcome, acknowledge, acknowledged, answer_code
 from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
 from adapters.hl7v2.mllp.framer import Frame, Framer, frame
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
@@ -60,6 +60,8 @@ class Sender:
         self._writer = writer
         self._framer = Framer()
         self._frames: list[bytes] = []
+        self._due: set[bytes] = set()  # control ids whose application acknowledgement is still to come
+        self.applications: dict[bytes, bytes] = {}  # those that came, by the control id of the message
 
     @classmethod
     async def connect(cls, host: str, port: int, timeout: float, tls: Tls | None = None) -> Sender:
@@ -77,11 +79,13 @@ class Sender:
         self._writer.write(frame(body))
         await self._writer.drain()
         header = _header(body)
+        if header is not None and header.field(16).strip().upper() not in (b"", b"NE"):
+            self._due.add(header.control_id)
         wanted = header.field(15).strip().upper() if header is not None else b""
         if wanted == b"NE":
             return None
         try:
-            answer = await asyncio.wait_for(self._frame(), min(timeout, _QUIET) if wanted == b"ER" else timeout)
+            answer = await asyncio.wait_for(self._answer(header), min(timeout, _QUIET) if wanted == b"ER" else timeout)
         except TimeoutError as error:
             if wanted == b"ER":  # an answer comes on failure only, so silence is the good news
                 return None
@@ -89,6 +93,42 @@ class Sender:
         if header is not None and acknowledged(answer)[1] != header.control_id:
             raise NoAnswer("the acknowledgement is for another message: its MSA-2 differs from our MSH-10")
         return answer
+
+    def expects(self, control_id: bytes) -> None:
+        """An application acknowledgement of a message that went over another connection may come over this one."""
+        self._due.add(control_id)
+
+    async def application(self, control_id: bytes, timeout: float) -> bytes:
+        """The application acknowledgement of an earlier message. Raises TimeoutError or NoAnswer."""
+
+        async def come() -> bytes:
+            while control_id not in self.applications:
+                await self._application(await self._frame())
+            return self.applications[control_id]
+
+        return await asyncio.wait_for(come(), timeout)
+
+    async def _answer(self, header: Peek | None) -> bytes:
+        """The next answer to this message; application acknowledgements of earlier ones may come before it."""
+        while True:
+            answer = await self._frame()
+            about = acknowledged(answer)[1]
+            if header is None or about == header.control_id or about not in self._due:
+                return answer
+            await self._application(answer)
+
+    async def _application(self, answer: bytes) -> None:
+        """Note an application acknowledgement and accept it where its MSH-15 asks for that (section 2.9.3.2)."""
+        about = acknowledged(answer)[1]
+        if about not in self._due:
+            raise NoAnswer("an acknowledgement came for no message of ours")
+        header = peek(trim(answer))
+        self.applications[about] = answer
+        accept = answer_code(header, Outcome.KEPT) if header.field(15).strip() else None
+        if accept is not None:
+            time_ = header.field(7).decode("ascii", "replace")
+            self._writer.write(frame(acknowledge(header, accept, f"R{about.decode('utf-8', 'replace')}"[:20], time_)))
+            await self._writer.drain()
 
     async def _frame(self) -> bytes:
         while not self._frames:

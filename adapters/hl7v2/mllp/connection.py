@@ -233,12 +233,18 @@ class Connection(asyncio.Protocol):
 
     # -- messages of ours --------------------------------------------------------------------------------------
 
+    @property
+    def open(self) -> bool:
+        """See `Origin`."""
+        return self._transport is not None and not self.draining and not self._transport.is_closing()
+
     def offer(self, body: bytes, control_id: bytes, wait: bool, done: Callable[[str | None], None]) -> None:
         """See `Origin`. Answers to messages of the peer and messages of ours share the connection (section 2.9.3)."""
-        if self._transport is None or self.draining or self._transport.is_closing():
+        transport = self._transport
+        if transport is None or not self.open:
             done(None)
             return
-        self._transport.write(frame(body))
+        transport.write(frame(body))
         if wait:
             self._offered[control_id] = done
         else:
@@ -317,9 +323,6 @@ class Connection(asyncio.Protocol):
         shared.tally.answer(pending.route.channel, code or "none", shared.clock() - pending.began)
         if verdict.fault is not None and outcome is not Outcome.FAILED:
             shared.report(outcome.value, self.peer.address, verdict.fault.text)
-        if outcome is Outcome.KEPT and header.enhanced and header.field(16).strip().upper() not in (b"", b"NE"):
-            shared.tally.events["application-ack-due"] += 1
-            shared.report("application-ack-due", self.peer.address, "MSH-16 asks for an application acknowledgement")
         pending.ready = True
         self._flush()
 

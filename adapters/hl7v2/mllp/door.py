@@ -63,6 +63,10 @@ class Origin(Protocol):
     def peer(self) -> Peer:
         """The other end."""
 
+    @property
+    def open(self) -> bool:
+        """Whether it can still be sent over."""
+
     def offer(self, body: bytes, control_id: bytes, wait: bool, done: Callable[[str | None], None]) -> None:
         """Send a message of ours; `done` hears MSA-1 of its answer (`wait` False: `CA` once it is written), or None
         if the connection ended before."""

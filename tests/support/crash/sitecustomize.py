@@ -56,7 +56,20 @@ def _between_produce_and_commit(module: ModuleType) -> None:
     module.Producer = Crashing  # type: ignore[attr-defined]
 
 
+def _between_delivery_and_record(module: ModuleType) -> None:
+    # an acknowledgement of ours was sent and accepted, the queue does not know it yet
+    original = module.OutboundQueue.advance
+
+    def advance(self: Any, taken: Any, results: Any, now: int) -> Any:
+        if any(result.code for result in results):
+            _crash_if_armed()
+        return original(self, taken, results, now)
+
+    module.OutboundQueue.advance = advance
+
+
 _STEPS = {
+    "between-delivery-and-record": ("pipelines.outbound", _between_delivery_and_record),
     "after-commit-before-ack": ("pipelines.journal", _after_journal_commit),
     "inside-batch-commit": ("pipelines.state", _inside_batch_commit),
     "between-produce-and-commit": ("pipelines.kafka", _between_produce_and_commit),
