@@ -1,4 +1,4 @@
-# Verbs: demo test check fix bench soak build lock kafka clean. `make demo` and `make test` set up by themselves.
+# Verbs: demo test check fix bench soak build lock kafka fhir clean. `make demo` and `make test` set up by themselves.
 PYTHON ?= python3
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: demo test check fix bench soak build lock kafka clean setup setup-dev wheel-test
+.PHONY: demo test check fix bench soak build lock kafka fhir clean setup setup-dev wheel-test
 
 demo: $(VENV)/run.stamp
 	$(BIN)/tabellion demo
@@ -43,6 +43,14 @@ kafka: .kafka/libs.stamp
 .kafka/libs.stamp: tools/kafka/pom.xml
 	mkdir -p .kafka
 	mvn -q -B -f tools/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.kafka/libs
+	touch $@
+
+fhir: .fhir/npm.stamp
+
+.fhir/npm.stamp: tools/fhir/package.json tools/fhir/package-lock.json
+	mkdir -p .fhir
+	cp tools/fhir/package.json tools/fhir/package-lock.json .fhir/
+	cd .fhir && npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
 setup: $(VENV)/run.stamp

@@ -1,6 +1,7 @@
 """Runs the tests: `python -m tools.testing [--soak | --wheel DIST] [pytest arguments]`.
 
-Fetches the Kafka jars where Maven is there, runs two processes where there are two cores, says by name what is skipped
+Fetches the Kafka jars where Maven is there and HL7's examples where npm is, runs two processes where there are two
+cores, says by name what is skipped
 and why, prints what tests want to be read (`record_property("note", ...)`) and the time that each room's tests took,
 and with CI=true refuses every skip but that of absent shared test data.
 """
@@ -73,6 +74,9 @@ def main(arguments: list[str]) -> int:
     if not _kafka() and ci:
         print("CI=true: the Kafka jars could not be fetched (Java 17 and Maven are needed)", file=sys.stderr)
         return 1
+    if not _fhir() and ci:
+        print("CI=true: HL7's examples could not be fetched (Node.js 20 and npm are needed)", file=sys.stderr)
+        return 1
     begun = time.monotonic()
     chosen = ["-m", "soak"] if soak else ["-m", "not soak", *_processes(rest)]
     code = pytest.main([*chosen, *rest], plugins=[RoomTimes(ci)])
@@ -97,6 +101,16 @@ def _kafka() -> bool:
     return subprocess.run(["make", "-s", "kafka"], cwd=ROOT, check=False).returncode == 0
 
 
+def _fhir() -> bool:
+    """Fetch HL7's examples and the other validator once; False where Node.js or npm is missing."""
+    if (ROOT / ".fhir" / "npm.stamp").exists():
+        return True
+    if not shutil.which("npm") or not shutil.which("node"):
+        print("Node.js and npm are not here: the tests with HL7's examples will be skipped", file=sys.stderr)
+        return False
+    return subprocess.run(["make", "-s", "fhir"], cwd=ROOT, check=False).returncode == 0
+
+
 def _wheel(dist: Path, rest: list[str]) -> int:
     """Run the tests against the built wheel, in a folder without the source, in an environment of its own."""
     (wheel,) = dist.resolve().glob("*.whl")
@@ -107,8 +121,9 @@ def _wheel(dist: Path, rest: list[str]) -> int:
         for part in ("pyproject.toml", "README.md", "CHANGELOG.md", "Makefile"):
             shutil.copy(ROOT / part, place / part)
         shutil.copytree(ROOT / "docs", place / "docs")
-        if (ROOT / ".kafka").exists():
-            (place / ".kafka").symlink_to(ROOT / ".kafka")
+        for fetched in (".kafka", ".fhir"):
+            if (ROOT / fetched).exists():
+                (place / fetched).symlink_to(ROOT / fetched)
         venv = place / ".venv"
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
