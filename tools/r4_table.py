@@ -45,7 +45,7 @@ INSTEAD = {
     "vs-1": "($this is dateTime).not() or ($this as dateTime).toString().length() >= 8",
 }
 
-# Files of the package that R4 itself refuses, by what is wrong with them; pinned, so that nothing else is ever rejected.
+# Files of the package that R4 itself refuses, by what is wrong with them; pinned, so that nothing else is rejected.
 KNOWN = {
     "empty narrative (txt-2)": """
         ActivityDefinition-blood-tubes-supply ActivityDefinition-heart-valve-replacement EventDefinition-example

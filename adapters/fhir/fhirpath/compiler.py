@@ -7,6 +7,7 @@ not known before the value is seen (`contained`, `descendants()`), names stand f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -519,18 +520,17 @@ def _on_text(work: Callable[..., Items], items: Items, arguments: list[Items]) -
     """A function of one string and of single arguments; empty where one of them is."""
     if not items or type(items[0]) is not str or not all(arguments):
         return []
-    return work(items[0], *(argument[0] for argument in arguments))
+    try:
+        return work(items[0], *(argument[0] for argument in arguments))
+    except (TypeError, re.error):  # an argument of another type, or a pattern that is none
+        return []
 
 
 def _search(text: str, pattern: str) -> Items:
-    import re
-
     return [re.search(pattern, text, re.DOTALL) is not None]
 
 
 def _replace_matches(text: str, pattern: str, by: str) -> Items:
-    import re
-
     return [re.sub(pattern, by, text)]
 
 

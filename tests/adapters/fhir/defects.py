@@ -1,4 +1,4 @@
-"""Thirty kinds of defect that a FHIR R4 validator should find, each in an otherwise valid resource, and six valid ones."""
+"""Thirty kinds of defect that a FHIR R4 validator should find, each in an otherwise valid resource; six valid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HL7's own package: the committed table is what it says, and each of its 5,306 files gets the verdict that is pinned."""
+"""HL7's own package: the committed table is what it says, and each of its 5,306 files gets the pinned verdict."""
 
 from __future__ import annotations
 
