@@ -16,9 +16,9 @@ __all__ = ["DEFAULT", "add_data_option", "existing"]
 DEFAULT = Path("tabellion-data")
 
 
-def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """Declare --data."""
-    parser.add_argument("--data", type=Path, default=DEFAULT, metavar="DIR", help=f"data folder (default ./{DEFAULT})")
+def add_data_option(parser: argparse.ArgumentParser, what: str = "data folder") -> None:
+    """Declare --data. `what`: it is needed for."""
+    parser.add_argument("--data", type=Path, default=DEFAULT, metavar="DIR", help=f"{what} (default ./{DEFAULT})")
 
 
 def existing(path: Path) -> DataFolder:

@@ -35,10 +35,12 @@ def converter(
     *,
     overlays: tuple[str, ...] = (),
     explain: bool = False,
+    data: Path | None = None,
 ) -> Converter:
     """What converts files: as a channel does, or with the defaults. `overlays` are further ones. Raises UsageError.
 
-    A channel's overlays and check concern its own format; files of other formats are converted with the built-in maps.
+    A channel's overlays, translation plan and check concern its own format; files of other formats are converted with
+    the built-in maps. `data`: the data folder whose terminology packs the plan may use.
     """
     from gateway.conversion.converter import Converter
     from mappings import PUBLISHED_NAMESPACE
@@ -60,4 +62,6 @@ def converter(
         {chosen.format: layers} if layers else {},
         chosen.check,
         explain,
+        {chosen.format: chosen.translation} if chosen.translation else {},
+        None if data is None else data / "terminology",
     )

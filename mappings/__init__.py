@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mappings.bundle import bundle, resource
+from mappings.entities import hash_entity
 from mappings.errors import MapError, MapErrors, MappingError
 from mappings.ids import PUBLISHED_NAMESPACE
 from mappings.values import Change, Element, Mapped, MapSettings, compose
@@ -29,6 +30,7 @@ __all__ = [
     "MappingError",
     "bundle",
     "compose",
+    "hash_entity",
     "load",
     "load_content",
     "resource",

@@ -35,6 +35,7 @@ from pipelines.errors import BackupError, LogStopped, NotEmpty
 from pipelines.outbound import rewind
 from pipelines.published import Published, read_published
 from pipelines.state import SqliteState
+from terminology import PACK_LIST, read_list
 
 FORMAT = 1
 CONTENTS = "backup.json"
@@ -79,7 +80,7 @@ def back_up(folder: DataFolder, target: Path) -> BackedUp:
             cursor, records = _stage(folder, staged)
             blobs = [(f"blobs/{path.parent.name}/{path.name}", path) for path in _blob_files(folder)]
             copies = [(str(path.relative_to(staged)), path) for path in sorted(staged.rglob("*")) if path.is_file()]
-            files = [*copies, *blobs]
+            files = [*copies, *blobs, *_packs(folder, staged)]
             contents = {"format": FORMAT, "cursor": cursor, "files": {name: _hash(path) for name, path in files}}
             descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
@@ -99,6 +100,9 @@ def _stage(folder: DataFolder, staged: Path) -> tuple[int, int]:
     shutil.copytree(folder.path / "keys", staged / "keys", ignore=shutil.ignore_patterns(".*"))
     if folder.published.exists():
         shutil.copyfile(folder.published, staged / "checkpoint")
+    if (folder.packs_path / PACK_LIST).exists():
+        (staged / folder.packs_path.name).mkdir()
+        shutil.copyfile(folder.packs_path / PACK_LIST, staged / folder.packs_path.name / PACK_LIST)
     with closing(open_reader(folder.state_path)) as source:
         keep_copy(source, staged / "state.sqlite")
     (staged / "journal").mkdir()
@@ -116,6 +120,13 @@ def _stage(folder: DataFolder, staged: Path) -> tuple[int, int]:
 def _blob_files(folder: DataFolder) -> Iterator[Path]:
     for digest in folder.blobs.digests():
         yield folder.blobs.path(digest)
+
+
+def _packs(folder: DataFolder, staged: Path) -> Iterator[tuple[str, Path]]:
+    """Imported terminology packs, those of the copied list: what is settled again is translated again."""
+    for entry in read_list(staged / folder.packs_path.name):
+        path = folder.packs_path / entry.path.name  # never changed in place
+        yield f"{folder.packs_path.name}/{path.name}", path
 
 
 def _write_tar(stream: IO[bytes], contents: dict[str, object], files: list[tuple[str, Path]]) -> None:

@@ -78,7 +78,9 @@ class Channel:
     )
     options: Mapping[str, str] = setting({}, "Options of the maps, by name (docs/hl7v2.md lists them).")
     overlays: tuple[str, ...] = setting((), "Folders of map overlays, later ones win (docs/hl7v2.md).")
-    translation: str = setting("", "Translation plan; none exist yet.", choices=("",))
+    translation: str = setting(
+        "", "File of a translation plan: codes that get a translation beside them (docs/terminology.md); empty = none."
+    )
     topics: Mapping[str, str] = setting(
         {}, f"Topic group of a resource type, where it differs: one of {', '.join(GROUPS)}.", choices=GROUPS
     )

@@ -62,6 +62,7 @@ class DataFolder:
         self.published = path / "checkpoint"
         self.groups_path = path / "groups.sqlite"
         self.outbound_path = path / "outbound.sqlite"
+        self.packs_path = path / "terminology"
 
     @cached_property
     def keystore(self) -> Keystore:

@@ -24,6 +24,8 @@ from pipelines.ownership import ownership
 from pipelines.said import Spoken
 from pipelines.search import search_key
 from pipelines.settings import Settings
+from pipelines.translation import translation
+from terminology import TerminologyError
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,6 +37,7 @@ class MapperConfig:
     channels: Mapping[str, Channel]
     namespace: UUID
     base: str
+    packs: Path | None = None  # folder of imported terminology packs
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
@@ -53,6 +56,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (CheckFailed, "invalid"),
     (MapperFailed, "channel"),
     (MappingError, "mapping"),
+    (TerminologyError, "terminology"),
 )
 
 
@@ -125,13 +129,13 @@ class Mapper:
             maps(channel.format, channel.overlays),
             channel.map_settings(self._config.namespace, self._config.base),
             row.level(channel.check),
-            None,  # translation plans come with terminology packs
+            translation(channel.translation, self._config.packs),
         )
 
 
-def config_of(settings: Settings, namespace: UUID) -> MapperConfig:
-    """What mappers need of the settings."""
-    return MapperConfig(settings.channels, namespace, settings.service.base)
+def config_of(settings: Settings, namespace: UUID, packs: Path | None = None) -> MapperConfig:
+    """What mappers need of the settings. `packs`: the data folder's terminology packs."""
+    return MapperConfig(settings.channels, namespace, settings.service.base, packs)
 
 
 def failure(error: Exception, causes: tuple[tuple[type[Exception], str], ...] = ()) -> Failure:

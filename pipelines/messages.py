@@ -23,6 +23,8 @@ from pipelines.search import search_key, term
 from pipelines.segments import SegmentReader
 from pipelines.settings import Settings
 from pipelines.topics import EmbeddedTopics, instant
+from pipelines.translation import translation
+from terminology import TerminologyError
 
 WAITING = "waiting"  # kept, not yet settled
 
@@ -190,10 +192,12 @@ def _mapped(
     row = source(format_)
     effective = row.load_content(content) if content is not None else maps(format_, channel.overlays)
     run: MapSettings = channel.map_settings(folder.keystore.namespace, settings.service.base)
-    errors: tuple[type[Exception], ...] = (CheckFailed, *row.errors)
+    errors: tuple[type[Exception], ...] = (CheckFailed, TerminologyError, *row.errors)
     try:
-        mapped = journey.pure(raw, effective, run, row.level(channel.check))
-        return bundle(mapped, run.base), tuple(effective.explain(raw, run))
+        plan = translation(channel.translation, folder.packs_path)
+        mapped = journey.pure(raw, effective, run, row.level(channel.check), plan)
+        lineage = [*effective.explain(raw, run), *(plan.explain(effective.map(raw, run)) if plan is not None else ())]
+        return bundle(mapped, run.base), tuple(lineage)
     except errors:
         return None, ()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from terminology import ucum
     from terminology.importers import IMPORTERS, Importer, import_source
     from terminology.lookup import Codes, Concept, Details, Lookup
-    from terminology.packs import Entry, Manifest, Shelf
+    from terminology.packs import PACK_LIST, Entry, Manifest, Shelf, read_list
     from terminology.plan import Plan, PlanRow, parse_plan
     from terminology.rf2 import NO_CONTEXT, Age, Context
     from terminology.source import Request
@@ -45,6 +45,7 @@ _LATER = {
     "MIGRATIONS": "worklist",
     "Manifest": "packs",
     "NO_CONTEXT": "rf2",
+    "PACK_LIST": "packs",
     "Plan": "plan",
     "PlanRow": "plan",
     "Request": "source",
@@ -57,6 +58,7 @@ _LATER = {
     "import_source": "importers",
     "note": "worklist",
     "parse_plan": "plan",
+    "read_list": "packs",
     "read_worklist": "worklist",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "MAPS",
     "MIGRATIONS",
     "NO_CONTEXT",
+    "PACK_LIST",
     "STATUSES",
     "Age",
     "Alternative",
@@ -98,6 +101,7 @@ __all__ = [
     "import_source",
     "note",
     "parse_plan",
+    "read_list",
     "read_worklist",
     "ucum",
 ]

@@ -121,6 +121,18 @@ class Lookup:
             return _unit(code)
         return self.codes(system, version).find(code)
 
+    def displays(self, system: str, code: str) -> frozenset[str] | None:
+        """All names of a code, {''} if it has none; empty: the system is here and has no such code; None: it isn't here.
+        What the FHIR validator is handed."""
+        try:
+            found = self.find(system, code)
+        except PackMissing:
+            return None
+        if found is None:
+            return frozenset()
+        terms = () if system == UCUM else self.codes(system).details(found.code).designations
+        return frozenset({found.display, *(term for _, _, term in terms)} - {""}) or frozenset({""})
+
     def uris(self, oid: str) -> tuple[str, ...]:
         """URIs of an OID."""
         return self._named("SELECT uri FROM naming WHERE oid=? ORDER BY uri", oid.removeprefix("urn:oid:"))

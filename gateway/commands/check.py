@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 from gateway.errors import UsageError
+from gateway.folder import add_data_option
 from gateway.settings import load_settings
 
 _DESCRIPTION = """\
-Validate a configuration file with the environment: unknown keys, wrong types and values, and the map overlays of
-every channel and the TLS files, which are loaded and checked. docs/configuration.md explains every setting.
+Validate a configuration file with the environment: unknown keys, wrong types and values, and the map overlays and
+translation plans of every channel and the TLS files, which are loaded and checked. docs/configuration.md explains every
+setting.
 """
 _EXAMPLES = """\
 examples:
@@ -26,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options."""
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="configuration; none: the environment only")
+    add_data_option(parser, "data folder whose terminology packs a translation plan may use")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file instead")
 
 
@@ -33,8 +36,10 @@ def run(options: argparse.Namespace) -> int:
     """Check."""
     from adapters.hl7v2.mllp import TlsUnusable, server_context
     from mappings import MappingError
+    from pipelines.errors import SettingsError
     from pipelines.formats import maps
     from pipelines.settings import json_schema
+    from pipelines.translation import translation
 
     if options.schema:
         print(json.dumps(json_schema(), indent=2, sort_keys=True))
@@ -43,8 +48,11 @@ def run(options: argparse.Namespace) -> int:
     for channel in settings.channels.values():
         try:
             maps(channel.format, channel.overlays).check()
+            translation(channel.translation, options.data / "terminology")
         except MappingError as error:
             raise UsageError(f"[channels.{channel.name}] overlays: {error}") from error
+        except SettingsError as error:
+            raise UsageError(f"[channels.{channel.name}] {error}") from error
     try:
         if (files := settings.mllp.tls()) is not None:
             server_context(files)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gateway.errors import UsageError
+from gateway.folder import add_data_option
 
 _DESCRIPTION = """\
 Convert HL7 v2 messages in files and folders to FHIR R4 transaction Bundles, one per message.
@@ -36,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", metavar="NAME", help="convert as this channel of the configuration does")
     parser.add_argument("--zone", metavar="ZONE", help="time zone of times without offset, e.g. Europe/Zurich")
     parser.add_argument("--base", metavar="URL", help="base of fullUrl (default https://tabellion.invalid/fhir)")
+    add_data_option(parser, "data folder whose terminology packs a translation plan may use")
     parser.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     parser.add_argument("--explain", action="store_true", help="print element <- source path <- rule")
 
@@ -57,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.base is not None and not options.base.startswith(("http://", "https://")):
         raise UsageError("--base takes an http or https URL")
     refuse_full(options.out, options.force)
-    chosen = converter(options.config, options.channel, options.zone, options.base, explain=options.explain)
+    chosen = converter(
+        options.config, options.channel, options.zone, options.base, explain=options.explain, data=options.data
+    )
     return convert(
         Options(
             paths=options.paths,

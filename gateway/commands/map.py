@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import Failed, UsageError
+from gateway.folder import DEFAULT
 from gateway.settings import converter
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
     if bool(options.config) != bool(options.channel):
         raise UsageError("--config and --channel go together")
-    chosen = converter(options.config, options.channel, overlays=tuple(options.overlay), explain=True)
+    chosen = converter(options.config, options.channel, overlays=tuple(options.overlay), explain=True, data=DEFAULT)
     try:
         effective = load(chosen.overlays.get("hl7v2", ()))
         if options.action == "check":

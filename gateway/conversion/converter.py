@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,20 +46,26 @@ def issue_line(issue: Issue) -> Line:
 class Converter:
     """Converts units of any format as one channel does. Maps are loaded when their format first comes.
 
-    `overlays`: format → folders of map overlays. `level`: the channel's check.
+    `overlays`: format → folders of map overlays. `plans`: format → translation plan. `packs`: folder of imported packs.
+    `level`: the channel's check.
     """
 
     settings: MapSettings
     overlays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     level: str = "values"
     explain: bool = False
+    plans: Mapping[str, str] = field(default_factory=dict)
+    packs: Path | None = None
 
     def prepare(self) -> None:
-        """Load the maps that have overlays now: if one is faulty, that is one plain error. Raises MappingError."""
+        """Load maps with overlays, and plans, now: a fault is one plain error. Raises MappingError, SettingsError."""
         from pipelines.formats import maps
+        from pipelines.translation import translation
 
         for format_, overlays in self.overlays.items():
             maps(format_, overlays)
+        for plan in self.plans.values():
+            translation(plan, self.packs)
 
     def unit(self, format_: str, body: bytes, found: tuple[Issue, ...] = ()) -> Result:
         """Convert the bytes of one unit; `found` are issues of the walk (what stood before it)."""
@@ -66,18 +73,24 @@ class Converter:
         from pipelines import journey
         from pipelines.errors import CheckFailed
         from pipelines.formats import maps, source
+        from pipelines.translation import translation
+        from terminology import TerminologyError
 
         row = source(format_)
         effective = maps(format_, self.overlays.get(format_, ()))
-        errors: tuple[type[Exception], ...] = (CheckFailed, *row.errors)
+        plan = translation(self.plans[format_], self.packs) if format_ in self.plans else None
+        errors: tuple[type[Exception], ...] = (CheckFailed, TerminologyError, *row.errors)
         begun = time.perf_counter()
         try:
-            mapped = journey.pure(body, effective, self.settings, row.level(self.level))
+            mapped = journey.pure(body, effective, self.settings, row.level(self.level), plan)
         except errors as error:
             line = failed(body, format_, str(error), begun)
             line["issues"] = [*map(issue_line, found), *_list(line["issues"])]
             return Result(line, None)
-        explanation = tuple(effective.explain(body, self.settings)) if self.explain else ()
+        explanation: tuple[str, ...] = ()
+        if self.explain:
+            translated = () if plan is None else plan.explain(effective.map(body, self.settings))
+            explanation = (*effective.explain(body, self.settings), *translated)
         if row.together is not None:
             place = row.together.place(mapped)
             return Result(_mapped(body, format_, mapped, found, begun), mapped.to_bytes(), explanation, place)

@@ -172,11 +172,12 @@ def _skipped(data: bytes, found: str | None, text: str) -> Line:
 def _results(options: Options) -> Iterator[tuple[_Unit, Result]]:
     """Each unit with its result, in walk order, whatever the number of processes."""
     from mappings import MappingError
+    from pipelines.errors import SettingsError
 
     converter = options.converter
     try:
         converter.prepare()  # before any process starts
-    except MappingError as error:
+    except (MappingError, SettingsError) as error:
         raise UsageError(str(error)) from error
     if options.jobs == 1:
         for unit in _units(options):

@@ -27,6 +27,7 @@ from pipelines.metrics import Registry, read_snapshots
 from pipelines.service import check_tenant
 from pipelines.settings import Settings
 from pipelines.statusmetrics import StatusMetrics
+from pipelines.translation import translation
 
 __all__ = ["Addresses", "serve"]
 
@@ -44,13 +45,15 @@ class Addresses:
 def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
     """Run until SIGTERM or SIGINT, then drain; give the exit code. `ready` hears the bound addresses once.
 
-    Raises PipelineError (folder in use, not ours, newer; a channel of another tenant), MappingError (faulty maps),
-    TlsUnusable (certificates) and OSError (address taken).
+    Raises PipelineError (folder in use, not ours, newer; a channel of another tenant; a translation plan),
+    MappingError (faulty maps), TlsUnusable (certificates) and OSError (address taken).
     """
     folder = open_folder(path, create=True)
     check_tenant(settings, folder)
     for format_, overlays in {(channel.format, channel.overlays) for channel in settings.channels.values()}:
         maps(format_, overlays).check()  # here, where it is one plain error; the writer could only fail again and again
+    for channel in settings.channels.values():
+        translation(channel.translation, folder.packs_path)
     with folder.lock():
         return uvloop.run(_serve(folder, settings, addresses, ready))
 

@@ -6,15 +6,14 @@ Maps may add to it under the label `provenance`; what R4 requires and no map has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mappings.engine.messages import PROVENANCE
 from mappings.engine.runtime import Resource, Run
+from mappings.entities import hash_entity
 from mappings.ids import resource_id
 
 __all__ = ["begin", "complete"]
 
-_SHA256 = "urn:oid:2.16.840.1.101.3.4.2.1"  # NIST's OID of SHA-256
 _ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 
 
@@ -30,13 +29,9 @@ def complete(made: Resource, others: Sequence[Resource], sha256: str, map_hash: 
     """Everything that only the finished Bundle can say."""
     registers = made.registers
     registers["target", "bundle"] = [{"reference": f"{other.kind}/{other.id}"} for other in others]
-    registers["entity", "0-message"] = [_entity("source message", sha256)]
-    registers["entity", "1-map"] = [_entity("effective map", map_hash)]
+    registers["entity", "0-message"] = [hash_entity("source message", sha256)]
+    registers["entity", "1-map"] = [hash_entity("effective map", map_hash)]
     if ("recorded", "") not in registers and ("_recorded", "") not in registers:
         registers["_recorded", ""] = dict(_ABSENT)
     if not any(path == "agent" and value for (path, _), value in registers.items()):
         registers["agent", "sender"] = [{"who": {"display": "unknown"}}]
-
-
-def _entity(display: str, digest: str) -> dict[str, Any]:
-    return {"role": "source", "what": {"display": display, "identifier": {"system": _SHA256, "value": digest}}}
