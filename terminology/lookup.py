@@ -122,7 +122,7 @@ class Lookup:
         return self.codes(system, version).find(code)
 
     def displays(self, system: str, code: str) -> frozenset[str] | None:
-        """All names of a code, {''} if it has none; empty: the system is here and has no such code; None: it isn't here.
+        """All names of a code, {''} if it has none; empty: the system is here and lacks the code; None: it isn't here.
         What the FHIR validator is handed."""
         try:
             found = self.find(system, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from adapters.issue import Issue
     from mappings import Mapped, MapSettings
+    from pipelines.translation import Translation
 
 __all__ = ["Converter", "Line", "Result"]
 
@@ -60,12 +62,11 @@ class Converter:
     def prepare(self) -> None:
         """Load maps with overlays, and plans, now: a fault is one plain error. Raises MappingError, SettingsError."""
         from pipelines.formats import maps
-        from pipelines.translation import translation
 
         for format_, overlays in self.overlays.items():
             maps(format_, overlays)
         for plan in self.plans.values():
-            translation(plan, self.packs)
+            _translation(plan, self.packs)
 
     def unit(self, format_: str, body: bytes, found: tuple[Issue, ...] = ()) -> Result:
         """Convert the bytes of one unit; `found` are issues of the walk (what stood before it)."""
@@ -73,12 +74,11 @@ class Converter:
         from pipelines import journey
         from pipelines.errors import CheckFailed
         from pipelines.formats import maps, source
-        from pipelines.translation import translation
         from terminology import TerminologyError
 
         row = source(format_)
         effective = maps(format_, self.overlays.get(format_, ()))
-        plan = translation(self.plans[format_], self.packs) if format_ in self.plans else None
+        plan = _translation(self.plans[format_], self.packs) if format_ in self.plans else None
         errors: tuple[type[Exception], ...] = (CheckFailed, TerminologyError, *row.errors)
         begun = time.perf_counter()
         try:
@@ -96,6 +96,14 @@ class Converter:
             return Result(_mapped(body, format_, mapped, found, begun), mapped.to_bytes(), explanation, place)
         data = bundle(mapped, self.settings.base) + b"\n"
         return Result(_mapped(body, format_, mapped, found, begun), data, explanation)
+
+
+@cache
+def _translation(plan: str, packs: Path | None) -> Translation | None:
+    """A plan, as it is when it is first asked for."""
+    from pipelines.translation import translation
+
+    return translation(plan, packs)
 
 
 def _list(value: object) -> list[object]:
