@@ -20,7 +20,7 @@ __all__ = ["main"]
 COMMANDS = (
     ("demo", "send the sample messages through the whole service and verify every receipt"),
     ("init", "make a data folder: keys, namespace, empty stores"),
-    ("serve", "run the service: MLLP in, sealed FHIR out on topics, HTTP for health and metrics"),
+    ("serve", "run the service: MLLP and DICOM in, sealed FHIR out on topics, HTTP for health and metrics"),
     ("send", "send HL7 v2 messages to an MLLP listener"),
     ("convert", "convert files to FHIR R4 Bundles, with a report of what was carried and what was not"),
     ("topics", "list the topics, or read one as a subscriber does"),

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from pipelines.database import sync_folder
 from pipelines.errors import BlobMissing
 
 PIECE = 1 << 20
+INCOMING = "incoming-"
 
 
 class FileBlobs:
@@ -39,6 +41,19 @@ class FileBlobs:
             aside.unlink(missing_ok=True)
             raise
         return state.digest()
+
+    def incoming(self) -> Incoming:
+        """A blob that comes piece by piece. Raises OSError."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        return Incoming(self, self._folder / f".{INCOMING}{secrets.token_hex(8)}.part")
+
+    def sweep(self) -> int:
+        """Remove what a crash left of blobs that came piece by piece; how many. Only for the one process that takes
+        such in, before it does."""
+        found = list(self._folder.glob(f".{INCOMING}*.part"))
+        for path in found:
+            path.unlink(missing_ok=True)
+        return len(found)
 
     def _settle(self, aside: Path, digest: bytes) -> None:
         target = self.path(digest)
@@ -77,6 +92,42 @@ class FileBlobs:
         """Where a blob lies, or would."""
         name = digest.hex()
         return self._folder / name[:2] / name
+
+
+class Incoming:
+    """One blob on its way in: `write` any number of times, then `keep` or `drop`. Nothing is buffered here."""
+
+    def __init__(self, blobs: FileBlobs, aside: Path) -> None:
+        self._blobs = blobs
+        self._aside = aside
+        self._state = hashlib.sha256()
+        self.size = 0
+        self._descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, data: memoryview) -> None:
+        """The next bytes. Raises OSError."""
+        self._state.update(data)
+        self.size += len(data)
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def keep(self) -> bytes:
+        """fsync, rename, fsync of the folder; then its SHA-256. Raises OSError."""
+        try:
+            os.fsync(self._descriptor)
+            digest = self._state.digest()
+            self._blobs._settle(self._aside, digest)
+        except BaseException:
+            self.drop()
+            raise
+        os.close(self._descriptor)
+        return digest
+
+    def drop(self) -> None:
+        """It will never be whole."""
+        with suppress(OSError):
+            os.close(self._descriptor)
+        self._aside.unlink(missing_ok=True)
 
 
 def _pieces(data: bytes | BinaryIO) -> Iterator[bytes]:

@@ -33,6 +33,7 @@ _HL7V2_ONLY = (
     "processing_ids",
     "reply_to",
 )
+_DICOM_ONLY = ("calling_ae", "called_ae")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class Channel:
         "MSH-11.1 accepted: P(roduction), T(raining), D(ebugging); T and D need `production = false` in [service].",
         choices=("P", "T", "D"),
     )  # fmt: skip
+    calling_ae: tuple[str, ...] = setting((), "Application entity titles that may send DICOM; empty = any.")
+    called_ae: tuple[str, ...] = setting(
+        (), "Application entity titles that this DICOM channel answers to; empty = any."
+    )
     zone: str = setting(
         "", "Time zone of times without offset, e.g. `Europe/Zurich`; empty = MSH-7's offset, else none."
     )
@@ -118,10 +123,10 @@ class Channel:
                 ip_network(peer, strict=False)
             except ValueError:
                 yield f"peers: {peer!r} is not an address or network"
-        if self.format != "hl7v2":
-            plain = Channel(self.name)
-            given = [name for name in _HL7V2_ONLY if getattr(self, name) != getattr(plain, name)]
-            yield from (f"{name}: only a channel of format hl7v2 can ask for it" for name in given)
+        plain = Channel(self.name)
+        for format_, names in (("hl7v2", _HL7V2_ONLY), ("dicom", _DICOM_ONLY)):
+            given = [name for name in names if self.format != format_ and getattr(self, name) != getattr(plain, name)]
+            yield from (f"{name}: only a channel of format {format_} can ask for it" for name in given)
 
     def map_settings(self, namespace: uuid.UUID, base: str) -> MapSettings:
         """What the maps of this channel are run with."""
@@ -136,7 +141,7 @@ class Channel:
 
     def admits(self, peer: str) -> bool:
         """Whether this address may send."""
-        return not self.peers or _within(peer, self.peers)
+        return not self.peers or within(peer, self.peers)
 
     def takes(self, header: Peek, peer: str, names: tuple[str, ...] = ()) -> bool:
         """Whether a message with this header is this channel's: from this peer, whose certificate has these names."""
@@ -211,7 +216,7 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def _within(peer: str, networks: tuple[str, ...]) -> bool:
+def within(peer: str, networks: tuple[str, ...]) -> bool:
     return _host_within(peer.rpartition(":")[0].removeprefix("[").removesuffix("]") or peer, networks)
 
 

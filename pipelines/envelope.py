@@ -19,7 +19,8 @@ class Envelope:
     """One unit as received.
 
     `body` is never re-encoded; `control_id` is MSH-10 as raw bytes (empty: no dedupe); `received_at` is
-    microseconds since 1970-01-01 UTC; `facts` are transport facts without patient data.
+    microseconds since 1970-01-01 UTC; `facts` are transport facts without patient data. With a `digest` the body is a
+    blob that is durable already, of `size` bytes, and `body` is empty.
     """
 
     channel: str
@@ -30,3 +31,5 @@ class Envelope:
     peer: str = ""
     facts: Mapping[str, str] = field(default_factory=lambda: NO_FACTS)
     kind: str = "message"
+    digest: bytes = b""
+    size: int = 0

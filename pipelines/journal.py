@@ -129,7 +129,7 @@ class SqliteJournal:
         if self._closed:
             self._tell([(done, Unavailable("the journal is closed"))])
             return
-        self._queue.put(_Waiting(envelope, digest(envelope.body), done))
+        self._queue.put(_Waiting(envelope, envelope.digest or digest(envelope.body), done))
 
     def append(self, envelope: Envelope) -> Future[Kept]:
         """As `submit`, with a future (`asyncio.wrap_future` makes it awaitable)."""
@@ -272,11 +272,13 @@ class SqliteJournal:
             changed = any(row[2] >= since for row in same)
             kept.append(Kept(seq, "changed" if changed else "kept"))
             same.append((seq, sha256, received))
-            body, blob = (envelope.body, 0) if len(envelope.body) <= INLINE_MAX else (None, 1)
+            inline = not envelope.digest and len(envelope.body) <= INLINE_MAX
+            body, blob = (envelope.body, 0) if inline else (None, 1)
+            size = envelope.size if envelope.digest else len(envelope.body)
             facts = json.dumps(dict(envelope.facts), ensure_ascii=False) if envelope.facts else "{}"
             entry = (seq, envelope.kind, envelope.channel, envelope.format, envelope.control_id, sha256, received)
             seed = seeds[32 * place : 32 * place + 32]
-            rows.append((*entry, envelope.peer, facts, len(envelope.body), seed, int(changed), blob, body))
+            rows.append((*entry, envelope.peer, facts, size, seed, int(changed), blob, body))
             seq += 1
         return kept, rows
 

@@ -100,6 +100,22 @@ class Mllp:
 
 
 @dataclass(frozen=True, slots=True)
+class Dicom:
+    """DICOM C-STORE over TCP, and studies as they grow."""
+
+    listen: str = setting("127.0.0.1:11112", "HOST:PORT of the listener; port 0 = a free one.")
+    insecure: bool = setting(False, "Allow another address than loopback: without TLS, so say it.")
+    max_associations: int = setting(32, "Associations open at a time; one more is rejected for now.", least=1)
+    max_instance_bytes: int = setting(4 << 30, "Larger instances are refused with 0xA700.", least=1024)
+    idle_seconds: float = setting(60.0, "An association on which nothing comes is ended.", least=0.1)
+    quiet_seconds: float = setting(
+        20.0,
+        "A study on which nothing came for so long is brought up to date (it grows by doubling before).",
+        least=0.1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Http:
     """What comes over HTTP, health and metrics."""
 
@@ -161,6 +177,7 @@ class Settings:
 
     service: Service = field(default_factory=Service)
     mllp: Mllp = field(default_factory=Mllp)
+    dicom: Dicom = field(default_factory=Dicom)
     http: Http = field(default_factory=Http)
     storage: Storage = field(default_factory=Storage)
     pipeline: Pipeline = field(default_factory=Pipeline)
@@ -204,6 +221,7 @@ class Settings:
 SECTIONS: dict[str, type] = {
     "service": Service,
     "mllp": Mllp,
+    "dicom": Dicom,
     "http": Http,
     "storage": Storage,
     "pipeline": Pipeline,
@@ -282,6 +300,7 @@ def across(settings: Settings) -> Iterator[str]:
         for name, channel in settings.channels.items()
         if channel.listener
     ]
+    places.append(("[dicom] listen", settings.dicom.listen, settings.dicom.insecure))
     places += [
         (f"[channels.{name}] reply_to", channel.reply_to, settings.mllp.insecure or channel.reply_tls)
         for name, channel in settings.channels.items()

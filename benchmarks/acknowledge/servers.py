@@ -51,7 +51,9 @@ def serving(name: str, folder: Path) -> Iterator[Server]:
 def tabellion(folder: Path) -> Iterator[Server]:
     """The whole service, as a user starts it."""
     words = [sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder / "data")]
-    with _process([*words, "--mllp", "127.0.0.1:0", "--http", "127.0.0.1:0"], folder) as server:
+    with _process(
+        [*words, "--mllp", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--http", "127.0.0.1:0"], folder
+    ) as server:
         yield server
 
 

@@ -12,15 +12,17 @@ from gateway.errors import InputError, UsageError
 from gateway.folder import add_data_option
 
 _DESCRIPTION = """\
-Run the service: HL7 v2 over MLLP and every format over HTTP in, sealed FHIR on topics out, health and metrics over
-HTTP. Runs without any configuration on loopback, with one channel per format. Prints one line of JSON on standard
-output when ready, logs as JSON lines on standard error. SIGTERM drains: what was kept is settled, then exit 0.
+Run the service: HL7 v2 over MLLP, DICOM over C-STORE and every format over HTTP in, sealed FHIR on topics out, health
+and metrics over HTTP. Runs without any configuration on loopback, with one channel per format. Prints one line of JSON
+on standard output when ready, logs as JSON lines on standard error. SIGTERM drains: what was kept is settled, then
+exit 0.
 """
 _EXAMPLES = """\
 examples:
   tabellion serve
   tabellion serve --config tabellion.toml --data /srv/tabellion
-  tabellion serve --mllp 127.0.0.1:0 --http 127.0.0.1:0        free ports, named in the line that says ready
+  tabellion serve --mllp 127.0.0.1:0 --dicom 127.0.0.1:0 --http 127.0.0.1:0
+                                                           free ports, named in the line that says ready
 """
 
 
@@ -29,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (docs/configuration.md)")
     parser.add_argument("--mllp", metavar="HOST:PORT", help="MLLP listener (default 127.0.0.1:2575)")
-    parser.add_argument("--dicom", metavar="HOST:PORT", help="not yet; the address is checked and not listened on")
+    parser.add_argument("--dicom", metavar="HOST:PORT", help="DICOM listener (default 127.0.0.1:11112)")
     parser.add_argument("--http", metavar="HOST:PORT", help="ingest, health and metrics (default 127.0.0.1:8080)")
     add_data_option(parser)
 
@@ -41,16 +43,21 @@ def run(options: argparse.Namespace) -> int:
     from gateway.settings import load_settings
     from mappings import MappingError
     from pipelines.errors import PipelineError
-    from pipelines.settings import across, address_faults
+    from pipelines.settings import across
 
     settings = load_settings(options.config)
-    addresses = Addresses(options.mllp or settings.mllp.listen, options.http or settings.http.listen)
+    addresses = Addresses(
+        options.mllp or settings.mllp.listen,
+        options.http or settings.http.listen,
+        options.dicom or settings.dicom.listen,
+    )
     settings = replace(
         settings,
         mllp=replace(settings.mllp, listen=addresses.mllp),
+        dicom=replace(settings.dicom, listen=addresses.dicom),
         http=replace(settings.http, listen=addresses.http),
     )
-    for fault in [*across(settings), *(address_faults(options.dicom, False) if options.dicom else ())]:
+    for fault in across(settings):
         raise UsageError(fault)
 
     def ready(row: dict[str, object]) -> None:

@@ -25,6 +25,8 @@ class ServiceChild:
             str(data),
             "--mllp",
             "127.0.0.1:0",
+            "--dicom",
+            "127.0.0.1:0",
             "--http",
             "127.0.0.1:0",
         ]

@@ -7,7 +7,7 @@ comes up leaves the service running and not ready: messages are still kept, noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
@@ -62,6 +62,18 @@ class Children:
         theirs.close()
         child.process, child.bell, child.started = process, ours, time.monotonic()
 
+    def add(self, name: str, target: Callable[..., None], *arguments: object) -> None:
+        """Start one more; it is watched like the others."""
+        child = _Child(name, target, arguments)
+        self._children.append(child)
+        self._launch(child)
+
+    def end(self, name: str, seconds: float) -> None:
+        """End one before the others: what it still keeps is to be settled."""
+        for child in [each for each in self._children if each.name == name]:
+            self._children.remove(child)
+            _end([child], seconds, self.log)
+
     def ring(self) -> None:
         """The journal holds something new. Called from any thread; never blocks."""
         for child in self._children:
@@ -92,15 +104,19 @@ class Children:
 
     def stop(self, seconds: float) -> None:
         """Tell them to finish what they have; end what doesn't within the time."""
-        for child in self._children:
-            if child.bell is not None:
-                child.bell.stop()
-        until = time.monotonic() + seconds
-        for child in self._children:
-            if child.process is None:
-                continue
-            child.process.join(max(0.1, until - time.monotonic()))
-            if child.process.exitcode is None:
-                self.log.error("child.killed", process=child.name)
-                child.process.kill()
-                child.process.join()
+        _end(self._children, seconds, self.log)
+
+
+def _end(children: Sequence[_Child], seconds: float, log: Log) -> None:
+    for child in children:
+        if child.bell is not None:
+            child.bell.stop()
+    until = time.monotonic() + seconds
+    for child in children:
+        if child.process is None:
+            continue
+        child.process.join(max(0.1, until - time.monotonic()))
+        if child.process.exitcode is None:
+            log.error("child.killed", process=child.name)
+            child.process.kill()
+            child.process.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from adapters.hl7v2.mllp import TlsUnusable
 from gateway.addresses import parse_address
 from gateway.serving.children import Children
 from gateway.serving.delivery import Delivery
+from gateway.serving.dicom import listener, run_dicom, shown
 from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
 from gateway.serving.probes import probes
@@ -36,10 +38,11 @@ _WATCH = 0.2  # seconds between looks at the children
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """HOST:PORT of the MLLP listener of channels without one of their own, and of the HTTP port."""
+    """HOST:PORT of the MLLP listener of channels without one of their own, of the HTTP port and of the DICOM port."""
 
     mllp: str
     http: str
+    dicom: str = ""
 
 
 def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
@@ -112,13 +115,19 @@ async def _serve(
         wanted = {name: parse_address(name or addresses.mllp) for name in settings.listeners()}
         bound = dict(zip(wanted, await intake.listen(wanted), strict=True))
         mllp = bound.get("") or next(iter(bound.values()), None)
-        ready({"ready": True, "mllp": mllp, "dicom": None, "http": http.address, "data": str(folder.path)})
+        dicom = _dicom(loop, folder, settings, addresses.dicom, children)
+        port = None if dicom is None else shown(dicom)
+        ready({"ready": True, "mllp": mllp, "dicom": port, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
         while not stopping.is_set():
             children.watch()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _WATCH)
         log.info("service.draining")
+        if dicom is not None:
+            loop.remove_reader(dicom)
+            dicom.close()  # who connects now is refused
+            await loop.run_in_executor(None, children.end, "dicom", settings.service.drain_seconds)
         await intake.drain(settings.service.drain_seconds)
     finally:
         await loop.run_in_executor(None, journal.close)
@@ -127,6 +136,23 @@ async def _serve(
         await http.close(1.0)
     log.info("service.stopped")
     return 0
+
+
+def _dicom(
+    loop: asyncio.AbstractEventLoop, folder: DataFolder, settings: Settings, address: str, children: Children
+) -> socket.socket | None:
+    """Listen for DICOM if a channel wants it. Its process starts with the first connection: who has no modality pays
+    for none."""
+    if not settings.channels_of("dicom"):
+        return None
+    bound = listener(*parse_address(address))
+
+    def first() -> None:
+        loop.remove_reader(bound)
+        children.add("dicom", run_dicom, folder.path, settings, bound)
+
+    loop.add_reader(bound, first)
+    return bound
 
 
 async def _renew(intake: Intake, log: Log) -> None:

@@ -87,7 +87,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[mllpp]\n", "[mllpp]: no such section; there are service, mllp, http"),
+        ("[mllpp]\n", "[mllpp]: no such section; there are service, mllp, dicom, http"),
         ("[mllp]\nlistem = 1\n", "[mllp] listem: no such setting; did you mean listen?"),
         ("[channels.lab]\nzone = 1\n", "[channels.lab] zone: must be text"),
         ("[channels.lab]\nzone = 'Mars/Base'\n", "'Mars/Base' is not a time zone name"),

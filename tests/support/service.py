@@ -25,6 +25,7 @@ class Service:
         self.data = data
         data.parent.mkdir(parents=True, exist_ok=True)
         words = [*wrap, *COMMAND, "serve", "--data", str(data), "--mllp", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+        words += ["--dicom", "127.0.0.1:0"]
         if config:
             path = data.parent / f"{data.name}.toml"
             path.write_text(config)

@@ -1,0 +1,54 @@
+"""Names of CDA R2 (POCD_MT000040 with SDTC extensions): what a path in a map may name."""
+
+from __future__ import annotations
+
+from mappings.trees.shop import Vocabulary
+
+__all__ = ["VOCABULARY"]
+
+_ELEMENTS = """
+ClinicalDocument realmCode typeId templateId id code title effectiveTime confidentialityCode languageCode setId
+versionNumber copyTime recordTarget author dataEnterer informant custodian informationRecipient legalAuthenticator
+authenticator participant inFulfillmentOf documentationOf relatedDocument authorization componentOf component
+patientRole addr telecom patient providerOrganization name administrativeGenderCode birthTime maritalStatusCode
+religiousAffiliationCode raceCode ethnicGroupCode guardian guardianPerson guardianOrganization birthplace place
+languageCommunication modeCode proficiencyLevelCode preferenceInd
+time functionCode assignedAuthor assignedPerson assignedAuthoringDevice manufacturerModelName softwareName
+asMaintainedEntity
+representedOrganization assignedEntity relatedEntity relatedPerson standardIndustryClassCode asOrganizationPartOf
+wholeOrganization statusCode assignedCustodian representedCustodianOrganization intendedRecipient receivedOrganization
+informationRecipient signatureCode associatedEntity associatedPerson scopingOrganization order priorityCode serviceEvent
+performer parentDocument text consent encompassingEncounter
+dischargeDispositionCode responsibleParty encounterParticipant
+location healthCareFacility serviceProviderOrganization nonXMLBody structuredBody section entry subject relatedSubject
+act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration supply
+entryRelationship reference precondition specimen consumable product referenceRange sequenceNumber seperatableInd
+derivationExpr repeatNumber value interpretationCode methodCode targetSiteCode approachSiteCode routeCode doseQuantity
+rateQuantity maxDoseQuantity administrationUnitCode quantity independentInd expectedUseTime negationInd
+manufacturedProduct manufacturedMaterial manufacturedLabeledDrug manufacturerOrganization lotNumberText
+participantRole playingEntity playingDevice scopingEntity quantity desc specimenRole specimenPlayingEntity
+externalAct externalDocument externalObservation externalProcedure criterion observationRange
+originalText translation qualifier low high center width numerator denominator period phase event offset
+given family prefix suffix delimiter
+streetAddressLine city state postalCode country county houseNumber houseNumberNumeric streetName streetNameBase
+streetNameType direction postBox unitID unitType additionalLocator censusTract precinct deliveryAddressLine
+deliveryInstallationType deliveryInstallationArea deliveryInstallationQualifier deliveryMode deliveryModeIdentifier
+buildingNumberSuffix careOf useablePeriod township thumbnail
+age occupation nationality household nativePlace educationLevel employerOrganization patientType
+professionalTechnicalPosition educationLevelCode occupationCode
+sdtc:raceCode sdtc:ethnicGroupCode sdtc:birthTime sdtc:deceasedInd sdtc:deceasedTime sdtc:functionCode
+sdtc:dischargeDispositionCode sdtc:admissionReferralSourceCode sdtc:asPatientRelationship sdtc:id sdtc:desc
+sdtc:signatureText sdtc:multipleBirthInd sdtc:multipleBirthOrderNumber sdtc:identifiedBy sdtc:expirationTime
+sdtc:statusCode sdtc:category sdtc:priorityCode sdtc:actReference sdtc:asNamedObject sdtc:birthplace sdtc:patient
+sdtc:alternateIdentification sdtc:valueSet sdtc:inFulfillmentOf1 sdtc:inFulfillmentOf2 sdtc:specialty
+"""
+_ATTRIBUTES = """
+ID language mediaType representation compression integrityCheck integrityCheckAlgorithm charset
+root extension assigningAuthorityName displayable nullFlavor code codeSystem codeSystemName codeSystemVersion
+displayName value unit currency inclusive operator institutionSpecified alignment use qualifier partType
+classCode moodCode typeCode negationInd inversionInd contextConductionInd contextControlCode determinerCode
+independentInd isNotOrdered styleCode referencedObject listType href probability
+xsi:type xsi:schemaLocation xsi:nil xml:lang sdtc:valueSet valueSet valueSetVersion
+"""
+
+VOCABULARY = Vocabulary(frozenset(_ELEMENTS.split()), frozenset(_ATTRIBUTES.split()))

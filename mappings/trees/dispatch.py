@@ -1,0 +1,128 @@
+"""Which map a statement gets: by template, else by section and class, else by its code (statements.yaml)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.cda import Node
+from mappings.engine.yamlfile import Dict, List, line_of
+from mappings.errors import MapError
+from mappings.trees.guards import Guard
+from mappings.trees.paths import Predicate, Source
+from mappings.trees.shop import Plan, Shop
+
+__all__ = ["Dispatch", "Way", "read_dispatch"]
+
+_FILE = "statements.yaml"
+_KEYS = frozenset({"template", "element", "when", "emit", "open", "guard", "excused", "name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What to do with a statement: make a resource, or look at the statements inside it (`open`)."""
+
+    rank: int
+    line: int
+    plan: Plan | None
+    open: Source | None
+    guard: Guard | None
+    excused: tuple[tuple[Source, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Templates first, whatever their version; the row that stands first in the file wins."""
+
+    templates: dict[str, Way]
+    fallbacks: tuple[tuple[str, Predicate | None, Way], ...]
+    codes: Callable[[Node], Way | None]
+
+    def find(self, node: Node) -> Way | None:
+        found: Way | None = None
+        for kid in node.kids:
+            if kid.name == "templateId":
+                way = self.templates.get(kid.attrs.get("root", ""))
+                if way is not None and (found is None or way.rank < found.rank):
+                    found = way
+        if found is not None:
+            return found
+        for element, test, way in self.fallbacks:
+            if element in ("", node.name) and (test is None or test(node)):
+                return way
+        return self.codes(node)
+
+
+def read_dispatch(shop: Shop) -> Dispatch:
+    """Raises MapError."""
+    raw = shop.library.files.get(_FILE)
+    if not isinstance(raw, Dict):
+        raise MapError(_FILE, 1, "there is no table of statements")
+    templates: dict[str, Way] = {}
+    fallbacks = []
+    for rank, row in enumerate(_rows(raw, "statements")):
+        way = _way(row, rank, shop)
+        roots = row.get("template")
+        if roots is None:
+            raise MapError(_FILE, row.line, "a statement's row names its template")
+        for root in [roots] if isinstance(roots, str) else roots:
+            if root in templates:
+                raise MapError(_FILE, row.line, f"the template {root} stands twice")
+            templates[str(root)] = way
+    for rank, row in enumerate(_rows(raw, "fallbacks"), 1000):
+        test = shop.predicate(row["when"], _FILE, row.line) if "when" in row else None
+        fallbacks.append((str(row.get("element", "")), test, _way(row, rank, shop)))
+    return Dispatch(templates, tuple(fallbacks), _by_code(raw.get("codes"), shop))
+
+
+def _rows(raw: Dict, key: str) -> Any:
+    rows = raw.get(key, List())
+    for row in rows:
+        if not isinstance(row, Dict) or not set(row) <= _KEYS or ("emit" in row) is ("open" in row):
+            raise MapError(_FILE, line_of(row), "a row says `emit` or `open`, beside template, element, when, guard")
+    return rows
+
+
+def _way(row: Dict, rank: int, shop: Shop) -> Way:
+    everything = frozenset({"*", "negated"})
+    guard = None
+    if "guard" in row:
+        guard = shop.guards.get(row["guard"])
+        if guard is None:
+            raise MapError(_FILE, row.line, f"there is no guard {row['guard']}")
+    plan = shop.plan(row["emit"], _FILE, row.line) if "emit" in row else None
+    if plan is not None and any(each.guard is None for each in plan.leaves()):
+        raise MapError(_FILE, row.line, f"{row['emit']} has no guard: a statement must pass one")
+    if plan is None and guard is None:
+        raise MapError(_FILE, row.line, "a row with `open` names its guard")
+    excused = tuple(
+        (shop.source(path, _FILE, row.line, everything), f"{_FILE}: {reason}")
+        for path, reason in row.get("excused", {}).items()
+    )
+    opened = shop.source(row["open"], _FILE, row.line, everything) if "open" in row else None
+    return Way(rank, row.line, plan, opened, guard, excused)
+
+
+def _by_code(raw: Any, shop: Shop) -> Callable[[Node], Way | None]:
+    """`codes: {system: OID, table: Name}`: a statement's own code names its map."""
+    if raw is None:
+        return lambda node: None
+    table = shop.library.table(str(raw["table"]))
+    if table is None:
+        raise MapError(_FILE, raw.line, f"there is no table {raw['table']}")
+    shop.used_tables.add(table.name)
+    ways = {
+        code: Way(2000, targets[0].line, shop.plan(targets[0].code, table.file, targets[0].line), None, None, ())
+        for code, targets in table.rows.items()
+        if targets
+    }
+    system = str(raw["system"])
+
+    def by_code(node: Node) -> Way | None:
+        code = node.child("code")
+        if code is None or code.attrs.get("codeSystem", "").replace(" ", "") != system:
+            return None
+        return ways.get(code.attrs.get("code", ""))
+
+    return by_code
