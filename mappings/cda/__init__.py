@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mappings.cda.mapping import CdaMap, load
+from mappings.cda.mapping import CdaMap, document_id, load, load_content
 
-__all__ = ["CdaMap", "load"]
+__all__ = ["CdaMap", "document_id", "load", "load_content"]

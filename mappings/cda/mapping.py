@@ -23,16 +23,17 @@ from mappings.leaves.time import as_utc, instant, offset_of
 from mappings.trees.account import Excuses, account
 from mappings.trees.dispatch import Dispatch, read_dispatch
 from mappings.trees.finish import changes_of, settle_resources
-from mappings.trees.library import Library, read_library
+from mappings.trees.library import Library, library_of, read_library
 from mappings.trees.making import Maker
 from mappings.trees.run import Resource, Run
 from mappings.trees.shop import Shop
 from mappings.values import Mapped, MapSettings
 
-__all__ = ["CdaMap", "load"]
+__all__ = ["CdaMap", "document_id", "load", "load_content"]
 
 ROOT = Path(__file__).parent
 _START = "Composition"
+_REQUIRED = ("id", "code", "effectiveTime", "recordTarget")  # CDA R2, 4.2.1: without these nobody can file it
 
 
 class CdaMap:
@@ -53,6 +54,11 @@ class CdaMap:
     def hash(self) -> str:
         """Hex SHA-256 of the rules' content."""
         return self.library.hash
+
+    @property
+    def content(self) -> bytes:
+        """Canonical text of all effective rules; `load_content` reads it."""
+        return self.library.content
 
     @functools.cached_property
     def _dispatch(self) -> Dispatch:
@@ -117,6 +123,9 @@ class CdaMap:
         offset = offset_of(effective.attrs.get("value", "")) if effective is not None else None
         context = LeafContext(zone(settings.zone), offset, settings.default_authority or "")
         run = Run(document, settings, context)
+        for name in _REQUIRED:
+            if root.child(name) is None:
+                run.issue("error", "required", root, f"the document has no {name}")
         composition = self._maker.emit(self._plan, root, run, None)
         if composition is not None:
             composition.wrote = True  # a document is a document, whatever it says
@@ -190,7 +199,19 @@ def _times(root: Node, context: LeafContext) -> tuple[str | None, str | None]:
     head, offset = (text[:mark], text[mark:]) if mark > 0 else (text, "")
     if event is None and 8 <= len(head) < 14 and head.isdigit():
         event = _instant(f"{head:0<14}{offset}", context)
-    return (as_utc(event) if event is not None else None), stamp
+    return (_versioned(as_utc(event), root) if event is not None else None), stamp
+
+
+def _versioned(event: str, root: Node) -> str:
+    """Versions of one document with the same time come in the order of their numbers: a tie is broken below the second.
+
+    Only where the time has no fraction of its own; what else the document says is no newer or older for it.
+    """
+    node = root.child("versionNumber")
+    number = node.attrs.get("value", "") if node is not None else ""
+    if not event.endswith(".000000Z") or not (number.isascii() and number.isdigit() and len(number) <= 6):
+        return event
+    return f"{event[:-7]}{number:0>6}Z"
 
 
 def _instant(text: str, context: LeafContext) -> str | None:
@@ -218,6 +239,11 @@ def load(overlays: Sequence[str | Path] = ()) -> CdaMap:
     if not overlays:
         return _built_in()
     return CdaMap(read_library(ROOT, overlays))
+
+
+def load_content(content: bytes) -> CdaMap:
+    """From `CdaMap.content`, as kept by hash."""
+    return CdaMap(library_of(content))
 
 
 @functools.cache

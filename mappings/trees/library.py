@@ -10,10 +10,10 @@ from typing import Any
 
 from mappings.engine import yamlfile
 from mappings.engine.tables import Table, read_table
-from mappings.engine.yamlfile import Dict, List, line_of
+from mappings.engine.yamlfile import Dict, List, Text, line_of
 from mappings.errors import MapError, MapErrors
 
-__all__ = ["Library", "read_library"]
+__all__ = ["Library", "library_of", "read_library", "row_id"]
 
 
 class Library:
@@ -23,12 +23,9 @@ class Library:
         self.files = files
         self.maps = {Path(name).stem: name for name in files if name.endswith(".yaml") and "/" in name}
         self._tables: dict[str, Table] = {}
+        # canonical text: what counts is the content, not its layout
+        self.content = json.dumps(files, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
         self.hash = sha256(self.content).hexdigest()
-
-    @property
-    def content(self) -> bytes:
-        """Canonical text: what counts is the content, not its layout."""
-        return json.dumps(self.files, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     def table(self, name: str) -> Table | None:
         """A code table by name. Raises MapError."""
@@ -62,6 +59,27 @@ def read_library(root: Path, overlays: Sequence[str | Path] = ()) -> Library:
     if errors:
         raise MapErrors(errors)
     return Library(files)
+
+
+def library_of(content: bytes) -> Library:
+    """From `Library.content`. Lines are not kept: these rules were checked when they were files."""
+    return Library({name: _made(value) for name, value in json.loads(content).items()})
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, dict):
+        made = Dict({name: _made(item) for name, item in value.items()})
+        made.line, made.lines = 0, dict.fromkeys(made, 0)
+        return made
+    if isinstance(value, list):
+        items = List([_made(item) for item in value])
+        items.line = 0
+        return items
+    if isinstance(value, str) and "\n" not in value:
+        text = Text(value)
+        text.line = 0
+        return text
+    return value
 
 
 def _add(files: dict[str, Any], name: str, data: bytes, overlay: bool) -> None:

@@ -20,6 +20,7 @@ __all__ = ["FORMATS", "LEVELS", "Maps", "Refusal", "Source", "Together", "Unit",
 # format → module that holds its SOURCE; the order is that of the default channels
 _ROWS: Mapping[str, str] = {
     "hl7v2": "pipelines.formats.hl7v2",
+    "cda": "pipelines.formats.cda",
     "dicom": "pipelines.formats.dicom",
 }
 FORMATS = tuple(_ROWS)

@@ -1,0 +1,93 @@
+"""CDA as a source: one ClinicalDocument is one unit, known by its id, mapped by `mappings/cda`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import mappings.cda
+from adapters.cda import CdaError, LimitError, read
+from pipelines.formats.source import Refusal, Source, Unit
+from pipelines.said import patients_of
+
+if TYPE_CHECKING:
+    from mappings import Mapped, MapSettings
+    from mappings.cda import CdaMap
+    from pipelines.channels import Channel
+
+__all__ = ["SOURCE", "CdaMaps"]
+
+
+class CdaMaps:
+    """The effective map behind the reader."""
+
+    def __init__(self, effective: CdaMap) -> None:
+        self.effective = effective
+
+    @property
+    def hash(self) -> str:
+        return self.effective.hash
+
+    @property
+    def content(self) -> bytes:
+        return self.effective.content
+
+    def map(self, body: bytes, settings: MapSettings) -> Mapped:
+        return self.effective.map(read(body), settings)
+
+    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
+        return self.effective.explain(read(body), settings)
+
+    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
+        """Whatever can be read of it names its patient."""
+        return patients_of(self.effective.map(read(body), settings))
+
+    def check(self) -> None:
+        self.effective.check()
+
+
+def _load(overlays: Sequence[str]) -> CdaMaps:
+    return CdaMaps(mappings.cda.load(overlays))
+
+
+def _load_content(content: bytes) -> CdaMaps:
+    return CdaMaps(mappings.cda.load_content(content))
+
+
+def _units(data: bytes) -> Iterator[Unit]:
+    """The document in a file; whether it is one is said when it is mapped."""
+    if data.strip():
+        yield Unit(0, data)
+
+
+def _identity(body: bytes) -> bytes:
+    """ClinicalDocument.id."""
+    try:
+        return mappings.cda.document_id(read(body).root).encode("utf-8", "replace")
+    except CdaError:
+        return b""
+
+
+def _refuses(channel: Channel, body: bytes) -> Refusal | None:
+    return None  # a channel's gate asks for fields of HL7 v2
+
+
+def _unreadable(body: bytes) -> Refusal | None:
+    try:
+        read(body)
+    except CdaError as error:
+        return Refusal("", str(error), "too-long" if isinstance(error, LimitError) else "structure")
+    return None
+
+
+SOURCE = Source(
+    noun="CDA document",
+    load=_load,
+    load_content=_load_content,
+    units=_units,
+    identity=_identity,
+    refuses=_refuses,
+    unreadable=_unreadable,
+    media_types=("application/xml", "text/xml", "application/cda+xml", "application/octet-stream"),
+    causes=((LimitError, "limit"), (CdaError, "structure")),
+)
