@@ -107,7 +107,7 @@ def _stage(folder: DataFolder, staged: Path) -> tuple[int, int]:
         keep_copy(source, staged / "state.sqlite")
     (staged / "journal").mkdir()
     segments.copy_all(folder.journal_path, staged / "journal")
-    for path in (folder.groups_path, folder.outbound_path):
+    for path in (folder.groups_path, folder.outbound_path, folder.links_path):
         if path.exists():
             with closing(open_reader(path)) as source:
                 keep_copy(source, staged / path.name)
@@ -279,10 +279,10 @@ def _take_surviving(surviving: Path, target: Path) -> Published | None:
         (target / "journal" / path.name).unlink(missing_ok=True)
         with closing(open_reader(path)) as source:
             keep_copy(source, target / "journal" / path.name)
-    queue = surviving / "outbound.sqlite"
-    if queue.exists():  # it knows better than the backup what has been sent
-        with closing(open_reader(queue)) as source:
-            keep_copy(source, target / queue.name)
+    for name in ("outbound.sqlite", "links.sqlite"):  # they know better than the backup what senders have seen
+        if (surviving / name).exists():
+            with closing(open_reader(surviving / name)) as source:
+                keep_copy(source, target / name)
     blobs = FileBlobs(surviving / "blobs")
     for digest in blobs.digests():
         copy = FileBlobs(target / "blobs").path(digest)

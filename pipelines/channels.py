@@ -26,6 +26,8 @@ _PARTIES = {"sending_application": 3, "sending_facility": 4, "receiving_applicat
 _HL7V2_ONLY = (
     "listener",
     "listener_tls",
+    "listener_release",
+    "sequence_numbers",
     "certificates",
     *_PARTIES,
     "message_types",
@@ -47,6 +49,14 @@ class Channel:
     format: str = setting("hl7v2", "Format of what arrives.", choices=FORMATS)
     listener: str = setting("", "HOST:PORT of an MLLP listener of its own; empty = `mllp.listen`, shared.")
     listener_tls: bool = setting(True, "`false`: the channel's own listener is without TLS though [mllp] has it.")
+    listener_release: str = setting(
+        "", "MLLP release of the channel's own listener; empty = as [mllp] says.", choices=("", "1", "2")
+    )
+    sequence_numbers: str = setting(
+        "ignore",
+        "MSH-13: `ignore` it, `check` it where it is valued, or `require` it (the sequence number protocol).",
+        choices=("ignore", "check", "require"),
+    )
     peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")
     certificates: tuple[str, ...] = setting(
         (),

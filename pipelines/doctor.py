@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 import ledger
-from pipelines import outbound, schema, segments
+from pipelines import links, outbound, schema, segments
 from pipelines.database import open_reader, open_writer, schema_version, unsound_settings
 from pipelines.datafolder import DataFolder
 from pipelines.errors import BlobMissing, FolderError, PipelineError
@@ -96,8 +96,8 @@ def check_settings(folder: DataFolder) -> int:
     """Durability settings as read back from live connections, opened as the service opens them."""
     files = [(path, segments.MIGRATIONS) for path in segments.paths(folder.journal_path)[-1:]]
     files.append((folder.state_path, schema.MIGRATIONS))
-    if folder.outbound_path.exists():
-        files.append((folder.outbound_path, outbound.MIGRATIONS))
+    more = ((folder.outbound_path, outbound.MIGRATIONS), (folder.links_path, links.MIGRATIONS))
+    files += [(path, migrations) for path, migrations in more if path.exists()]
     for path, migrations in files:
         with closing(open_writer(path, migrations)) as connection:
             wrong = unsound_settings(connection)

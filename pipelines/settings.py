@@ -66,6 +66,9 @@ class Mllp:
     )
     connections: int = setting(1024, "Connections per listener, at most.", least=1)
     connections_per_peer: int = setting(256, "Connections per address and listener, at most.", least=1)
+    release: str = setting(
+        "1", "MLLP release. `2`: every block is answered by a commit acknowledgement, too.", choices=("1", "2")
+    )
     tls_certificate: str = setting("", "PEM file: our certificate and those between it and its CA. Turns TLS on.")
     tls_key: str = setting("", "PEM file: its private key, without passphrase; empty = in the file of the certificate.")
     tls_ca: str = setting("", "PEM file: the CAs that sign the certificates of senders (mutual TLS).")
@@ -202,6 +205,11 @@ class Settings:
         """TLS of one MLLP listener ('' = `mllp.listen`), or None."""
         own = all(channel.listener_tls for channel in self.channels_on(listen)) if listen else True
         return self.mllp.tls() if own else None
+
+    def release_on(self, listen: str) -> int:
+        """MLLP release of one listener ('' = `mllp.listen`)."""
+        own = {channel.listener_release for channel in self.channels_on(listen)} - {""} if listen else set()
+        return int(next(iter(own), self.mllp.release))
 
     def retention_days(self) -> int:
         """Days that journal segments are kept, 0 = for ever: channels share the segments, so the longest counts."""
@@ -340,9 +348,12 @@ def _tls_faults(settings: Settings) -> Iterator[str]:
         on = settings.channels_on(listen)
         if len({channel.listener_tls for channel in on}) > 1:
             yield f"[channels.{on[0].name}] listener_tls: the channels of one listener must agree"
+        if len({channel.listener_release for channel in on}) > 1:
+            yield f"[channels.{on[0].name}] listener_release: the channels of one listener must agree"
     for name, channel in settings.channels.items():
-        if not channel.listener and not channel.listener_tls:
-            yield f"[channels.{name}] listener_tls: the channel has no listener of its own"
+        for key in ("listener_tls", "listener_release"):
+            if not channel.listener and getattr(channel, key) != getattr(Channel(name), key):
+                yield f"[channels.{name}] {key}: the channel has no listener of its own"
         tls = settings.tls_on(channel.listener)
         if channel.certificates and (tls is None or not tls.ca):
             yield f"[channels.{name}] certificates: its listener asks for none (tls_certificate, tls_ca in [mllp])"

@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder or - for standard input")
     parser.add_argument("--connections", type=int, default=1, metavar="N", help="connections at once (default 1)")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds per answer (default 30)")
+    parser.add_argument("--release", type=int, choices=(1, 2), default=1, help="MLLP release (default 1)")
     parser.add_argument("--tls", action="store_true", help="TLS; the receiver's certificate and name are verified")
     parser.add_argument("--ca", default="", metavar="FILE", help="CA of its certificate (default: the system's)")
     parser.add_argument("--certificate", default="", metavar="FILE", help="our certificate, for mutual TLS (PEM)")
@@ -91,7 +92,7 @@ async def _send(host: str, port: int, options: argparse.Namespace, tls: Tls | No
     progress = Progress("sent")
     sent = refused = 0
     outgoing = messages(options.paths)
-    async for answer in send_all(host, port, outgoing, options.connections, options.timeout, tls):
+    async for answer in send_all(host, port, outgoing, options.connections, options.timeout, tls, options.release):
         sent += 1
         refused += not answer.accepted
         _print(answer, options.json)

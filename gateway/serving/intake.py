@@ -15,6 +15,7 @@ from adapters.hl7v2.mllp import (
     KEPT,
     UNAVAILABLE,
     Budget,
+    Fault,
     MllpServer,
     Origin,
     Outcome,
@@ -26,6 +27,7 @@ from adapters.hl7v2.mllp import (
 )
 from gateway.serving.delivery import Delivery
 from gateway.serving.doors import Door
+from gateway.serving.sequences import Sequences
 from pipelines.acknowledging import control_id, sender_of
 from pipelines.envelope import NO_FACTS, REPLY, Envelope
 from pipelines.errors import Unavailable
@@ -39,6 +41,15 @@ __all__ = ["Intake", "dtm_now"]
 
 _REPORTS = 5.0  # seconds between log lines of one kind about one peer; between them they are only counted
 _REPORTS_MAX = 1024
+
+
+_NO_NUMBER = Fault("101", "Required field missing", 13, "MSH-13 (sequence number) is empty")
+
+
+def _numbered(settings: Settings) -> dict[str, str]:
+    """Channels that look at MSH-13, and how."""
+    modes = {name: channel.sequence_numbers for name, channel in settings.channels.items()}
+    return {name: mode for name, mode in modes.items() if mode != "ignore"}
 
 
 def dtm_now() -> str:
@@ -61,9 +72,12 @@ class Intake:
         log: Log,
         registry: Registry,
         delivery: Delivery | None = None,
+        sequences: Sequences | None = None,
     ) -> None:
         self._journal = journal
         self._delivery = delivery
+        self._sequences = sequences
+        self._numbered = _numbered(settings) if sequences is not None else {}
         self._settings = settings
         self._log = log
         self._servers: dict[str, MllpServer] = {}
@@ -90,13 +104,14 @@ class Intake:
             self._servers[name] = await serve_mllp(
                 host,
                 port,
-                self._keep,
+                self._take,
                 door.check,
                 dtm_now,
                 self._report,
                 mllp.limits(),
                 self._budget,
                 contexts[name],
+                self._settings.release_on(name),
             )
         return [server.address for server in self._servers.values()]
 
@@ -110,6 +125,20 @@ class Intake:
         for name, context in contexts.items():
             if context is not None:
                 await self._servers[name].take_over(context)
+
+    def _take(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
+        """What listeners call: a link that uses sequence numbers is asked first."""
+        mode = self._numbered.get(route.channel) if self._numbered else None
+        number = header.field(13).strip() if mode is not None else b""
+        if mode is None or self._sequences is None or (mode == "check" and not number):
+            self._keep(body, header, route, origin, done)
+            return
+        if not number:
+            done(Verdict(Outcome.UNREADABLE, _NO_NUMBER))
+            return
+        key = (route.channel, b"\x1f".join(header.field(field) for field in (3, 4, 5, 6)))
+        mark = header.control_id + sha256(body).digest()
+        self._sequences.take(key, number, mark, lambda kept: self._keep(body, header, route, origin, kept), done)
 
     def _keep(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
         name = route.channel

@@ -20,6 +20,7 @@ from gateway.serving.dicom import listener, run_dicom, shown
 from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
 from gateway.serving.probes import probes
+from gateway.serving.sequences import Sequences
 from gateway.web import Guard, Limits, Route, serve_http
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.formats import maps
@@ -75,7 +76,8 @@ async def _serve(
 
     journal = folder.journal(settings.journal(), notify=notify)
     delivery = Delivery(folder, settings, log, registry)
-    intake = Intake(journal, settings, log, registry, delivery)
+    sequences = Sequences(folder.links_path)
+    intake = Intake(journal, settings, log, registry, delivery, sequences)
     ingest = Ingest(journal, settings, registry)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,6 +134,7 @@ async def _serve(
     finally:
         await loop.run_in_executor(None, journal.close)
         await delivery.stop()
+        sequences.close()
         await loop.run_in_executor(None, children.stop, settings.service.drain_seconds)
         await http.close(1.0)
     log.info("service.stopped")

@@ -67,13 +67,14 @@ async def listening(
     budget: Budget | None = None,
     gate: Gate = production_only,
     tls: ssl.SSLContext | None = None,
+    release: int = 1,
     reports: list[tuple[str, str, str]] | None = None,
 ) -> AsyncIterator[tuple[MllpServer, str, int]]:
     """A listener on a free port."""
     heard = [] if reports is None else reports
     wanted = limits or Limits(message_bytes=message_bytes, window_bytes=window_bytes)
     server = await serve_mllp(
-        "127.0.0.1", 0, keeper, gate, lambda: "20260102", lambda *row: heard.append(row), wanted, budget, tls
+        "127.0.0.1", 0, keeper, gate, lambda: "20260102", lambda *row: heard.append(row), wanted, budget, tls, release
     )
     host, port = server.address.rsplit(":", 1)
     try:

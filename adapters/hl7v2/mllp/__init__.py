@@ -15,6 +15,7 @@ from adapters.hl7v2.mllp.errors import HeaderUnusable, MllpError, NoAnswer, TlsU
 from adapters.hl7v2.mllp.framer import Event, Frame, Framer, Junk, Oversize, Truncated, frame
 from adapters.hl7v2.mllp.limits import Budget, Limits
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
+from adapters.hl7v2.mllp.sequence import NEW_LINK, Link, Step, Taking, step
 from adapters.hl7v2.mllp.server import MllpServer, serve_mllp
 from adapters.hl7v2.mllp.tally import BUCKETS, Answers, Tally
 from adapters.hl7v2.mllp.tls import TlsFiles, client_context, server_context
@@ -22,6 +23,7 @@ from adapters.hl7v2.mllp.tls import TlsFiles, client_context, server_context
 __all__ = [
     "BUCKETS",
     "KEPT",
+    "NEW_LINK",
     "UNAVAILABLE",
     "Answer",
     "Answers",
@@ -35,6 +37,7 @@ __all__ = [
     "Junk",
     "Keep",
     "Limits",
+    "Link",
     "MllpError",
     "MllpServer",
     "NoAnswer",
@@ -46,6 +49,8 @@ __all__ = [
     "Peer",
     "Route",
     "Sender",
+    "Step",
+    "Taking",
     "Tally",
     "Tls",
     "TlsFiles",
@@ -63,5 +68,6 @@ __all__ = [
     "send_all",
     "serve_mllp",
     "server_context",
+    "step",
     "trim",
 ]

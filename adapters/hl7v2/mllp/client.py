@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from adapters.hl7v2.mllp.ack import Outcome, acknowledge, acknowledged, answer_code
 from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
-from adapters.hl7v2.mllp.framer import Frame, Framer, frame
+from adapters.hl7v2.mllp.framer import COMMITTED, NOT_COMMITTED, Frame, Framer, frame
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
 
 __all__ = ["Answer", "Outgoing", "Sender", "Tls", "send_all"]
@@ -55,7 +55,8 @@ class Tls:
 class Sender:
     """One connection to a receiver."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, release: int = 1) -> None:
+        self._release = release
         self._reader = reader
         self._writer = writer
         self._framer = Framer()
@@ -64,12 +65,12 @@ class Sender:
         self.applications: dict[bytes, bytes] = {}  # those that came, by the control id of the message
 
     @classmethod
-    async def connect(cls, host: str, port: int, timeout: float, tls: Tls | None = None) -> Sender:
+    async def connect(cls, host: str, port: int, timeout: float, tls: Tls | None = None, release: int = 1) -> Sender:
         """Open a connection. Raises OSError (ssl.SSLError is one) or TimeoutError."""
         context, name = (None, None) if tls is None else (tls.context, tls.name or host)
         opening = asyncio.open_connection(host, port, ssl=context, server_hostname=name)
         reader, writer = await asyncio.wait_for(opening, timeout)
-        return cls(reader, writer)
+        return cls(reader, writer, release)
 
     async def send(self, body: bytes, timeout: float) -> bytes | None:
         """Send one message; give the acknowledgement's bytes, or None where MSH-15 says that none will come.
@@ -82,6 +83,8 @@ class Sender:
         if header is not None and header.field(16).strip().upper() not in (b"", b"NE"):
             self._due.add(header.control_id)
         wanted = header.field(15).strip().upper() if header is not None else b""
+        if self._release == 2:
+            await self._committed(timeout, wanted != b"NE")
         if wanted == b"NE":
             return None
         try:
@@ -93,6 +96,17 @@ class Sender:
         if header is not None and acknowledged(answer)[1] != header.control_id:
             raise NoAnswer("the acknowledgement is for another message: its MSA-2 differs from our MSH-10")
         return answer
+
+    async def _committed(self, timeout: float, answered: bool) -> None:
+        """Release 2: the block's own acknowledgement. Raises NoAnswer on NAK, unless an answer says what was wrong."""
+        try:
+            block = await asyncio.wait_for(self._next(), timeout)
+        except TimeoutError as error:
+            raise NoAnswer(f"no commit acknowledgement within {timeout:g} s") from error
+        if block not in (COMMITTED, NOT_COMMITTED):
+            raise NoAnswer("the receiver gave no commit acknowledgement: it does not speak MLLP release 2")
+        if block == NOT_COMMITTED and not answered:
+            raise NoAnswer("the receiver did not commit the message (NAK)")
 
     def expects(self, control_id: bytes) -> None:
         """An application acknowledgement of a message that went over another connection may come over this one."""
@@ -131,6 +145,13 @@ class Sender:
             await self._writer.drain()
 
     async def _frame(self) -> bytes:
+        """The next message; in release 2 its block is acknowledged."""
+        data = await self._next()
+        if self._release == 2:
+            self._writer.write(frame(COMMITTED))
+        return data
+
+    async def _next(self) -> bytes:
         while not self._frames:
             data = await self._reader.read(65536)
             if not data:
@@ -161,13 +182,14 @@ async def send_all(
     connections: int = 1,
     timeout: float = 30.0,
     tls: Tls | None = None,
+    release: int = 1,
 ) -> AsyncIterator[Answer]:
     """Send messages over several connections at once; give an `Answer` each, as they come.
 
     Messages are dealt out in order, each connection with one under way; with one connection the order is kept. After
     a `NoAnswer` that connection is opened anew. Raises OSError or TimeoutError if no connection can be made at all.
     """
-    senders = [await Sender.connect(host, port, timeout, tls) for _ in range(connections)]
+    senders = [await Sender.connect(host, port, timeout, tls, release) for _ in range(connections)]
     source = iter(messages)
     answers: asyncio.Queue[Answer | Exception | None] = asyncio.Queue(maxsize=1024)
 
@@ -178,7 +200,7 @@ async def send_all(
                 await answers.put(answer)
                 if answer.error is not None:
                     await sender.close()
-                    sender = await Sender.connect(host, port, timeout, tls)
+                    sender = await Sender.connect(host, port, timeout, tls, release)
         except OSError as error:  # includes TimeoutError
             await answers.put(error)
         finally:

@@ -20,7 +20,7 @@ from typing import cast
 from adapters.hl7v2.mllp.ack import Fault, Outcome, acknowledge, acknowledged, answer_code, fallback_peek
 from adapters.hl7v2.mllp.door import Gate, Keep, Peer, Route, Verdict
 from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
-from adapters.hl7v2.mllp.framer import Frame, Framer, Oversize, frame
+from adapters.hl7v2.mllp.framer import COMMITTED, NOT_COMMITTED, Frame, Framer, Oversize, frame
 from adapters.hl7v2.mllp.limits import Budget, Limits
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
 from adapters.hl7v2.mllp.tally import Tally
@@ -46,6 +46,7 @@ class Shared:
     limits: Limits
     budget: Budget
     clock: Callable[[], float]
+    release: int = 1
     tally: Tally = field(default_factory=Tally)
     connections: set[Connection] = field(default_factory=set)
     hosts: Counter[str] = field(default_factory=Counter)
@@ -265,6 +266,8 @@ class Connection(asyncio.Protocol):
     # -- messages and their answers ----------------------------------------------------------------------------
 
     def _message(self, data: bytes, now: float) -> None:
+        if self._shared.release == 2 and data in (COMMITTED, NOT_COMMITTED):
+            return  # of an answer of ours: what is to be sent until it is accepted waits for its acknowledgement
         pending = _Pending(now)
         try:
             body = trim(data)
@@ -319,7 +322,12 @@ class Connection(asyncio.Protocol):
         code = answer_code(header, outcome)
         if code is not None:
             number = f"TAB{next(shared.numbers)}"
-            pending.answer = frame(acknowledge(header, code, number, shared.now(), verdict.fault))
+            pending.answer = frame(
+                acknowledge(header, code, number, shared.now(), verdict.fault, expected=verdict.expected)
+            )
+        if shared.release == 2:
+            block = COMMITTED if outcome is Outcome.KEPT else NOT_COMMITTED
+            pending.answer = frame(block) + (pending.answer or b"")
         shared.tally.answer(pending.route.channel, code or "none", shared.clock() - pending.began)
         if verdict.fault is not None and outcome is not Outcome.FAILED:
             shared.report(outcome.value, self.peer.address, verdict.fault.text)

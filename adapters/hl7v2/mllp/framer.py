@@ -1,4 +1,4 @@
-"""MLLP release 1 framing, without input or output (HL7 Transport Specification: MLLP, release 1).
+"""MLLP framing, without input or output (HL7 Transport Specification: MLLP, releases 1 and 2).
 
 A block is ``<VT> data <FS><CR>``. Bytes go in as they come off the wire, events come out. Leniencies, each because
 real senders need it:
@@ -9,6 +9,8 @@ real senders need it:
 * a VT inside a block is data, unless it opens another message (``<VT>MSH``): then the first block lost its end,
   and is reported as `Truncated`;
 * a block over the limit is skipped to its end without being held, and reported once as `Oversize` with its head.
+
+Release 2 frames in the same way and adds the commit acknowledgement, a block of one byte: ACK or NAK.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from dataclasses import dataclass
 
 __all__ = [
     "CARRIAGE_RETURN",
+    "COMMITTED",
     "END_BLOCK",
+    "NOT_COMMITTED",
     "START_BLOCK",
     "Event",
     "Frame",
@@ -32,6 +36,8 @@ __all__ = [
 START_BLOCK = b"\x0b"
 END_BLOCK = b"\x1c"
 CARRIAGE_RETURN = b"\r"
+COMMITTED = b"\x06"  # release 2: what the block held is safe with the receiver
+NOT_COMMITTED = b"\x15"  # release 2: it is not, send it again
 _BETWEEN = b"\r\n"
 _RESTART = b"\x0bMSH"
 _HEAD = 4096  # bytes of an over-size block that are kept, enough to answer its MSH

@@ -99,15 +99,17 @@ async def serve_mllp(
     limits: Limits | None = None,
     budget: Budget | None = None,
     tls: ssl.SSLContext | None = None,
+    release: int = 1,
 ) -> MllpServer:
     """Listen on host:port (0 = a free port).
 
     `keep` makes a message durable and then calls back; `gate` finds its channel and refuses what that doesn't accept;
     `now` gives the DTM text for MSH-7 of answers; `report(kind, peer, text)` hears of what is worth a log line, never
-    of content. `budget` is shared by the listeners of a service.
+    of content. `budget` is shared by the listeners of a service. `release` 2: each block is answered by a commit
+    acknowledgement before its message is.
     """
     loop = asyncio.get_running_loop()
-    shared = Shared(keep, gate, now, report, limits or Limits(), budget or Budget(), loop.time)
+    shared = Shared(keep, gate, now, report, limits or Limits(), budget or Budget(), loop.time, release)
     server = MllpServer(await _bind(host, port), shared)
     await server.take_over(tls)
     return server
