@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.fhir import definitions
 from mappings.engine.codegen import NONE, WROTE
 from mappings.engine.datatypes import Value
-from mappings.engine.fetching import fetcher
+from mappings.engine.fetching import Fetched, fetcher
 from mappings.engine.grammar import Row
 from mappings.engine.kept import kept
 from mappings.engine.keys import compile_key
@@ -130,19 +130,23 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
     compiler.covers.append((source, plan.name))
     fetch = fetcher(source, compiler.own)
 
+    # rows that emit the same text by the same plan and key share what is kept
+    number = plan.number if row.key is None else shop.number()
+
     def emit(seat: Seat) -> int:
-        run = seat.run
         status = NONE
-        for position, field, repetition, text, level, shift in fetch(seat):
-            if text == '""':
+        for piece in fetch(seat):
+            if piece[3] == '""':
                 continue
-            child = Seat(run, seat.resource, run.message.segments[position], seat.scope)
-            child.piece = Value(text, level, run.codec)
-            child.field, child.repetition, child.shift = field, repetition, shift
-            if _emit(child, seat, plan, key, place, repetition, links, label):
-                status = WROTE
-                if not several and place is not None:
-                    break
+            resource = kept(seat, plan, key, number, piece) if plan.pure else None
+            if resource is None:
+                resource = _inner(_child(seat, piece), seat, plan, key, label)
+                if resource is None:
+                    continue
+            _join(seat, resource, place, piece[2], links, label)
+            status = WROTE
+            if not several and place is not None:
+                break
         return status
 
     return emit
@@ -166,8 +170,11 @@ def _segment_emit(plan: Plan, key: Any, place: Any, links: tuple[Link, ...], lab
             if not found:
                 return NONE
             segment = found[0]
-        child = Seat(seat.run, seat.resource, segment, seat.scope)
-        return WROTE if _emit(child, seat, plan, key, place, -1, links, label) else NONE
+        resource = _inner(Seat(seat.run, seat.resource, segment, seat.scope), seat, plan, key, label)
+        if resource is None:
+            return NONE
+        _join(seat, resource, place, -1, links, label)
+        return WROTE
 
     return emit
 
@@ -185,34 +192,39 @@ def make(seat: Seat, plan: Plan, key: Any, parent: Resource | None, label: str) 
     return seat.resource
 
 
-def _emit(
-    child: Seat,
-    seat: Seat,
-    plan: Plan,
-    key: Any,
-    place: Any,
-    repetition: int,
-    links: tuple[Link, ...],
-    label: str | None,
-) -> bool:
-    """Make the inner resource, put its reference in place. False if nothing was written in it."""
+def _child(seat: Seat, piece: Fetched) -> Seat:
+    """A seat on a piece of text."""
+    run = seat.run
+    position, field, repetition, text, level, shift = piece
+    child = Seat(run, seat.resource, run.message.segments[position], seat.scope)
+    child.piece = Value(text, level, run.codec)
+    child.field, child.repetition, child.shift = field, repetition, shift
+    return child
+
+
+def _inner(child: Seat, seat: Seat, plan: Plan, key: Any, label: str | None) -> Resource | None:
+    """The inner resource; None if nothing was written in it."""
+    parent = seat.resource
+    chosen = plan.chosen(child)
+    if chosen is None:
+        return None
+    resource = make(child, chosen, key or chosen.key, parent, label or "")
+    if resource is parent:
+        return None
+    chosen.run(child)
+    return resource if resource.wrote else None
+
+
+def _join(
+    seat: Seat, resource: Resource, place: Any, repetition: int, links: tuple[Link, ...], label: str | None
+) -> None:
+    """Put the reference to an inner resource in place."""
     run, parent = seat.run, seat.resource
-    resource = kept(child, plan, key) if plan.pure else None
-    if resource is None:
-        chosen = plan.chosen(child)
-        if chosen is None:
-            return False
-        resource = make(child, chosen, key or chosen.key, parent, label or "")
-        if resource is parent:
-            return False
-        chosen.run(child)
-        if not resource.wrote:
-            return False
     if label:
         seat.scope.name(label, resource)
     parent.wrote = True  # what it emits speaks for it, too
     if place is not None:
         place(parent, seat.number, repetition, run.reference(resource, parent))
     for link in links:
-        run.links.append((link, resource, child.number, seat.scope, seat.position, parent))
-    return True
+        run.links.append((link, resource, run.seats, seat.scope, seat.position, parent))
+        run.seats += 1  # a link has a place of its own

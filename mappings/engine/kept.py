@@ -13,10 +13,12 @@ from adapters.fhir import encode_trusted
 from mappings.bundle import resource
 from mappings.engine.codec import Marks
 from mappings.engine.requirements import incomplete, lacking
-from mappings.engine.runtime import Resource, Run, Seat
+from mappings.engine.datatypes import Value
+from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.values import Change, Element
 
 if TYPE_CHECKING:
+    from mappings.engine.fetching import Fetched
     from mappings.engine.keys import Key
     from mappings.engine.plans import Plan
 
@@ -33,11 +35,12 @@ class Copy:
     """A resource as its text makes it. `referring`: registers that hold references; `change`: what it comes to if
     the message says nothing else of it, with its bytes, made when first asked for."""
 
-    __slots__ = ("change", "id", "kind", "referring", "registers", "trace")
+    __slots__ = ("change", "id", "kind", "name", "referring", "registers", "trace")
 
     def __init__(self, resource: Resource, holds: bool) -> None:
         self.kind = resource.kind
         self.id = resource.id
+        self.name = (resource.kind, resource.id)
         self.registers = resource.registers
         self.referring = tuple(name for name, value in self.registers.items() if holds and _refers(value))
         self.trace = _joined(resource.trace)
@@ -52,46 +55,51 @@ class Copy:
         return self.change
 
 
-def kept(child: Seat, plan: Plan, key: Key | None) -> Resource | None:
-    """The emitted resource, made from the store; None if it must be made the long way."""
-    run, piece = child.run, child.piece
-    if piece is None or len(piece.text) > _TEXT or run.codec.trace:
-        return None
-    short = (plan, key, piece.text, piece.level)
+def kept(seat: Seat, plan: Plan, key: Key | None, number: int, piece: Fetched) -> Resource | None:
+    """The resource that a seat emits from a piece of text, made from the store; None if it must be made the long way.
+
+    `number` stands for plan and key.
+    """
+    run = seat.run
+    position, field, repetition, text, level, shift = piece
+    short = (number, text, level)
     again = run.emitted.get(short)
     if again is not None:
         # this message has said it already: only where it says it again is new
-        position, field, repetition, shift = child.position, child.field, child.repetition, child.shift
         for each, (rule, bit, marks) in again:
             each.trace.append((rule, position, field, repetition, shift + bit, marks))
         return again[0][0]  # type: ignore[no-any-return]
-    store = run.codec.emitted
+    codec = run.codec
+    store = codec.emitted
     name = (*short, run.event, run.source_authority)
     copies = store.get(name)
     if copies is None:
-        copies = _made(child, plan, key)
+        if len(text) > _TEXT or codec.trace:
+            return None
+        copies = _made(seat, plan, key, piece)
         if len(store) >= _STORE:
             store.clear()
         store[name] = copies
-    if not copies or not _fits(copies, run):
+    taken = _taken(copies, run, seat.scope, piece)
+    if not taken:
         return None
-    run.emitted[short] = again = _taken(copies, child)
-    return again[0][0]
+    run.emitted[short] = taken
+    return taken[0][0]
 
 
-def _made(child: Seat, plan: Plan, key: Key | None) -> tuple[Copy, ...]:
+def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[Copy, ...]:
     """What the plan makes of the text alone; () if its ids depend on the message, or if it makes nothing."""
     from mappings.engine.emits import make
 
-    run = child.run
+    run = seat.run
     alone = Run(run.message, run.settings, run.codec, run.options, run.source_authority)
-    seat = Seat(alone, child.resource, child.segment, alone.root)
-    seat.piece = child.piece
-    chosen = plan.chosen(seat)
+    child = Seat(alone, seat.resource, run.message.segments[piece[0]], alone.root)
+    child.piece = Value(piece[3], piece[4], run.codec)
+    chosen = plan.chosen(child)
     if chosen is None:
         return ()
-    make(seat, chosen, key or chosen.key, None, "")
-    chosen.run(seat)
+    make(child, chosen, key or chosen.key, None, "")
+    chosen.run(child)
     if alone.scoped or not alone.resources[0].wrote:
         return ()
     for each in alone.resources:
@@ -122,24 +130,18 @@ def _refers(value: Any) -> bool:
     return isinstance(value, list) and any(map(_refers, value))
 
 
-def _fits(copies: tuple[Copy, ...], run: Run) -> bool:
-    """Whether the message has said nothing else of these resources."""
-    for copy in copies:
-        there = run.by_key.get((copy.kind, copy.id))
-        if there is not None and there.registers != copy.registers:
-            return False
-    return True
-
-
-def _taken(copies: tuple[Copy, ...], child: Seat) -> list[tuple[Resource, Trace]]:
-    run = child.run
-    position, field, repetition, shift = child.position, child.field, child.repetition, child.shift
+def _taken(copies: tuple[Copy, ...], run: Run, scope: Scope, piece: Fetched) -> list[tuple[Resource, Trace]]:
+    """The resources of the copies in this message; [] if it has said something else of one of them."""
+    position, field, repetition, _, _, shift = piece
+    known = [run.by_key.get(copy.name) for copy in copies]
+    for found, copy in zip(known, copies, strict=True):
+        if found is not None and found.registers != copy.registers:
+            return []
     taken: list[tuple[Resource, Trace]] = []
     fresh: list[tuple[Resource, tuple[Any, ...]]] = []
-    for copy in copies:
-        found = run.by_key.get((copy.kind, copy.id))
+    for found, copy in zip(known, copies, strict=True):
         if found is None:
-            found = run.resource(copy.kind, copy.id, position, child.scope, "")
+            found = run.resource(copy.kind, copy.id, position, scope, "")
             found.registers = dict(copy.registers)
             found.copy = copy
             if copy.referring:

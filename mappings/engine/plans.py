@@ -126,6 +126,7 @@ class Plan:
         "kind",
         "line",
         "name",
+        "number",
         "own",
         "replaced",
         "rules",
@@ -136,6 +137,7 @@ class Plan:
 
     def __init__(self, found: Map, shop: Workshop) -> None:
         self.name = found.name
+        self.number = shop.number()
         self.file = found.file
         self.line = found.line
         self.kind = found.target

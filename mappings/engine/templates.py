@@ -74,12 +74,11 @@ class Templates:
         name = (seat.run.event, *[fields[number] if number < count else "" for number in self.fields])
         memo: dict[Any, Any] = codec.memo[self.number]
         template = memo.get(name)
-        if (
-            template is None
-            or resource.undo is not None
-            or not resource.registers.keys().isdisjoint(template.registers)
-        ):
+        if template is None:
             self._long(seat, memo, name)
+            return
+        if resource.undo is not None or not resource.registers.keys().isdisjoint(template.registers):
+            self.block(seat)
             return
         resource.registers.update(template.registers)
         if template.ranks:
@@ -90,14 +89,15 @@ class Templates:
 
     def _long(self, seat: Seat, memo: dict[Any, Any], name: tuple[str, ...]) -> None:
         resource = seat.resource
-        before = dict(resource.registers)
+        registers = resource.registers
+        if seat.codec.trace or resource.undo is not None or not self.writes.isdisjoint(registers):
+            # what stands there already (another map of the same resource) hides what these rows say by themselves
+            self.block(seat)
+            return
+        before = dict(registers)
         ranks = dict(resource.ranks)
         start = len(resource.trace)
         self.block(seat)
-        registers = resource.registers
-        if seat.codec.trace or resource.undo is not None or not self.writes.isdisjoint(before):
-            # what stood there already (another map of the same resource) hides what these rows say by themselves
-            return
         if any(registers[key] is not before[key] for key in before):
             return
         new = {key: value for key, value in registers.items() if key not in before}
