@@ -6,7 +6,9 @@ one message needn't be converted again in the next. Names, addresses, identifier
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from adapters.hl7v2 import Delimiters, unescape
@@ -35,6 +37,7 @@ class Codec:
         "escape",
         "leaf",
         "memo",
+        "odd",
         "repetition",
         "subcomponent",
         "trace",
@@ -49,6 +52,9 @@ class Codec:
         self.subcomponent = delimiters.subcomponent or _NONE
         self.repetition = delimiters.repetition or _NONE
         self.escape = delimiters.escape or _NONE
+        # whether a text has more than components, or anything to be unescaped or removed
+        marks = "|".join(map(re.escape, (self.subcomponent, self.repetition, self.escape, NULL)))
+        self.odd: Callable[[str], object] = re.compile(marks).search
         self.memo: defaultdict[int, dict[Any, tuple[Any, Marks]]] = defaultdict(
             dict
         )  # number of a converter -> by text

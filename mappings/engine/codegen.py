@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NOTHING
 from mappings.engine.conditions import Condition, Raw, first_leaf
+from mappings.engine.makers import MAPPED, Lost, Maker, recalled
+from mappings.engine.targets import merged
+from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
     from mappings.engine.shortcuts import Write
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FELL",
     "NONE",
+    "PARTS",
+    "VALUE",
     "WROTE",
     "Block",
     "Call",
@@ -41,20 +46,28 @@ Block: TypeAlias = Callable[[Any], int]
 _NUMBERS = count(1)  # generated functions are told apart in profiles and tracebacks
 
 
+VALUE: Any = object()
+"""Stands for the row's value in `Plain.first`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What a row of a whole field does in the plain case, written out in the generated body.
+    """What a row of a segment map does in the plain case, written out in the generated body.
 
-    `shape`: how the value stands in its register if it is the first there: 'scalar', 'list', a choice element's name
-    (`valueString`), or '' if only `place` can tell.
+    `spots`: its sources as (field, component from 0, -1 = the whole field). `first`: what the register holds when the
+    value is the first there, None if only `place` can tell; `item`: (path, slot, repetition) under which the object
+    that the row makes is known, None if it makes none; `set`: literals that go into the value itself.
     """
 
-    convert: Callable[..., tuple[Any, Any]]
-    memo: int
+    spots: tuple[tuple[int, int], ...]
+    made: Maker
     place: Callable[..., bool]
     rule: int
-    register: tuple[str, str]
-    shape: str
+    register: tuple[str, str] = ("", "")
+    first: Any = None
+    item: tuple[str, str, int] | None = None
+    rank: int = 0
+    set: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +118,45 @@ class Together:
 Op: TypeAlias = Call | First | Switch | Together
 
 
+PARTS = 16
+"""Components of a field that the generated code can read."""
+_ODD: Any = object()
+
+
+def _joined(join: Callable[..., Any], number: int, texts: list[str], codec: Any) -> Any:
+    """A leaf function's value for several texts; _ODD if there is more to say of it than the value."""
+    try:
+        value = recalled(join, number, texts, codec) if number else join(texts, codec.leaf)
+    except Invalid:
+        return _ODD
+    return _ODD if value.__class__ is Partly or value.__class__ is Lost else value
+
+
 class _Writer:
-    """One generated function."""
+    """One generated function. `status`: whether it says what became of its rows."""
 
     simple = False
 
-    def __init__(self, fields: str) -> None:
+    def __init__(self, fields: str, status: bool = True) -> None:
         self.fields = fields
+        self.status = status
         self.used: set[int] = set()
+        self.split: set[int] = set()
         self.names: dict[int, str] = {}
         self.space: dict[str, Any] = {}
         self.lines: list[str] = []
         self.writes = False
+        self.firsts = 0
 
     def field(self, index: int) -> str:
         self.used.add(index)
         return f"f{index}"
+
+    def parts(self, index: int) -> str:
+        """The components of a field; None where they aren't plain texts."""
+        self.used.add(index)
+        self.split.add(index)
+        return f"p{index}"
 
     def constant(self, value: Any) -> str:
         name = self.names.get(id(value))
@@ -138,70 +174,149 @@ class _Writer:
             parts.append(op.when.text(self))
         return " and ".join(parts)
 
-    def expression(self, op: Op) -> str:
-        """The call that runs an op."""
-        if isinstance(op, Call):
-            return f"{self.constant(op.step)}(at)"
+    def run(self, op: Op, indent: str, status: bool) -> None:
+        """The lines that run an op, and with `status` leave in r what became of it."""
+        lines = self.lines
         if isinstance(op, First):
-            return f"{self.constant(_first(op.ops, self.fields))}(at)"
-        if isinstance(op, Together):
+            self.first(op, indent, status)
+        elif isinstance(op, Call) and op.plain is not None:
+            self.plain(op.step, op.plain, indent, status)
+        elif isinstance(op, Call):
+            lines.append(f"{indent}{'r = ' if status else ''}{self.constant(op.step)}(at)")
+        elif isinstance(op, Together):
             body, fallback = generate(op.ops, self.fields), generate(op.fallback, self.fields)
-            return f"{self.constant(op.guard)}(at, {self.constant(body)}, {self.constant(fallback)})"
-        blocks = {}
-        for codes, ops in op.cases:
-            block = generate(ops, self.fields)
-            blocks.update(dict.fromkeys(codes, block))
-        otherwise = generate(op.otherwise, self.fields)
-        key = f"{self.constant(first_leaf)}({op.raw.text(self)}, codec)"
-        return f"{self.constant(blocks)}.get({key}, {self.constant(otherwise)})(at)"
+            call = f"{self.constant(op.guard)}(at, {self.constant(body)}, {self.constant(fallback)})"
+            lines.append(f"{indent}r = {call}")
+        else:
+            blocks = {}
+            for codes, ops in op.cases:
+                block = generate(ops, self.fields)
+                blocks.update(dict.fromkeys(codes, block))
+            otherwise = generate(op.otherwise, self.fields)
+            key = f"{self.constant(first_leaf)}({op.raw.text(self)}, codec)"
+            lines.append(f"{indent}r = {self.constant(blocks)}.get({key}, {self.constant(otherwise)})(at)")
 
-    def run(self, op: Op, indent: str) -> list[str]:
-        """The lines that run an op and leave its status in r."""
-        plain = op.plain if isinstance(op, Call) else None
-        if plain is None:
-            return [f"{indent}r = {self.expression(op)}"]
-        assert isinstance(op, Call)
+    def guarded(self, op: Op, indent: str, status: bool, before: str = "") -> str:
+        """An op under its guard; gives the indentation inside."""
+        guard = " and ".join([part for part in (before, self.guard(op)) if part])
+        if guard:
+            self.lines.append(f"{indent}if {guard}:")
+            indent += " "
+        self.run(op, indent, status)
+        return indent
+
+    def first(self, op: First, indent: str, status: bool) -> None:
+        """The first that writes, one under the other."""
+        self.firsts += 1
+        found = f"s{self.firsts}"
+        self.lines.append(f"{indent}{found} = 0")
+        for number, each in enumerate(op.ops):
+            inside = self.guarded(each, indent, True, f"{found} < 1" if number else "")
+            self.lines.append(f"{inside}if r: {found} = r")
+        if status:
+            self.lines.append(f"{indent}r = {found}")
+
+    def plain(self, step: Callable[..., int], plain: Plain, indent: str, status: bool) -> None:
+        """A row in the plain case; its step does the rest."""
         self.writes = True
-        text, step, nothing = self.field(op.index), self.constant(op.step), self.constant(NOTHING)
-        convert = f"{self.constant(plain.convert)}({text}, 0, codec)"
-        if plain.memo:
-            convert = f"codec.memo[{plain.memo}].get({text}) or {convert}"
-        place = f"{self.constant(plain.place)}(resource, at.number, 0, v)"
-        lines = [
-            f"if codec.repetition in {text} or {text} == '\"\"':",
-            f" r = {step}(at)",
-            "else:",
-            f" v, m = {convert}",
-            " if v is None or m[4]:",
-            f"  r = 0 if v is None and m is {nothing} else {step}(at)",
-        ]
-        if plain.shape:
-            key = self.constant(plain.register)
-            value = {"scalar": "v", "list": "[v]"}.get(plain.shape, f"{{{plain.shape!r}: v}}")
+        lines = self.lines
+        long = f"{'r = ' if status else ''}{self.constant(step)}(at)"
+        none = "r = 0" if status else "pass"
+        made = plain.made
+        if made.join is not None:
+            self.several(plain, indent, long, none, status)
+            return
+        ((field, component),) = plain.spots
+        text = self.field(field)
+        if component < 0:
             lines += [
-                f" elif free and {key} not in registers:",
-                f"  registers[{key}] = {value}",
-                *self.own(plain),
-                f"  trace(({plain.rule}, at.position, {op.index}, 0, 0, m))",
-                "  resource.wrote = True",
-                "  r = 1",
+                f"{indent}if codec.repetition in {text} or {text} == '\"\"': {long}",
+                f"{indent}else:",
             ]
-        lines += [
-            f" elif {place}:",
-            f"  trace(({plain.rule}, at.position, {op.index}, 0, 0, m))",
-            "  resource.wrote = True",
-            "  r = 1",
-            " else:",
-            "  r = 0",
-        ]
-        return [indent + line for line in lines]
+        else:
+            parts = self.parts(field)
+            lines += [
+                f"{indent}if {parts} is None: {long}",
+                f"{indent}elif not {parts}[{component}]: {none}",
+                f"{indent}else:",
+            ]
+            text = f"{parts}[{component}]"
+        if component >= 0 and made.text:
+            lines += [
+                f"{indent} v = {text}",
+                f"{indent} if v.isspace(): {none}",
+            ]
+            marks = self.constant(MAPPED)
+        else:
+            convert = f"{self.constant(made.convert)}({text}, 0, codec)"
+            if made.memo:
+                convert = f"codec.memo[{made.memo}].get({text}) or {convert}"
+            lines += [
+                f"{indent} v, m = {convert}",
+                f"{indent} if v is None and m is {self.constant(NOTHING)}: {none}",
+                f"{indent} elif v is None or m[4]: {long}",
+            ]
+            marks = "m"
+        trace = [f"trace(({plain.rule}, position, {field}, 0, {max(component, 0)}, {marks}))"]
+        self.store(plain, trace, f"{indent} ", none, status)
 
-    def own(self, plain: Plain) -> list[str]:
-        """The line that says which segment made an object of a list: later rows of it may join that one only."""
-        if plain.shape != "list":
-            return []
-        path, slot = plain.register
-        return [f"  resource.items[({path!r}, {slot!r}, at.number, 0)] = v"]
+    def several(self, plain: Plain, indent: str, long: str, none: str, status: bool) -> None:
+        """A leaf function over several texts."""
+        made = plain.made
+        lines = self.lines
+        fields = sorted({field for field, _ in plain.spots})
+        texts = [f"{self.parts(field)}[{max(component, 0)}]" for field, component in plain.spots]
+        lines += [
+            f"{indent}if {' or '.join(f'{self.parts(field)} is None' for field in fields)}: {long}",
+            f"{indent}elif not ({' or '.join(texts)}): {none}",
+            f"{indent}else:",
+            f"{indent} v = {self.constant(_joined)}({self.constant(made.join)}, {made.memo}, [{', '.join(texts)}], codec)",
+            f"{indent} if v is None: {none}",
+            f"{indent} elif v is {self.constant(_ODD)}: {long}",
+        ]
+        marks = self.constant(MAPPED)
+        trace = [
+            f"if {text}: trace(({plain.rule}, position, {field}, 0, {max(component, 0)}, {marks}))"
+            for text, (field, component) in zip(texts, plain.spots, strict=True)
+        ]
+        self.store(plain, trace, f"{indent} ", none, status)
+
+    def store(self, plain: Plain, trace: list[str], indent: str, none: str, status: bool) -> None:
+        """The branches that put a value v in its register."""
+        lines = self.lines
+        wrote = [*trace, "resource.wrote = True", *(["r = 1"] if status else [])]
+        key = self.constant(plain.register)
+        if plain.first is not None:
+            lines.append(f"{indent}elif free and {key} not in registers:")
+            if plain.set:
+                lines.append(f"{indent} v = {self.constant(merged)}(v, {self.constant(plain.set)})")
+            if plain.item is None:
+                lines.append(f"{indent} registers[{key}] = {self.rendered(plain.first)}")
+            else:
+                path, slot, repetition = plain.item
+                (item,) = plain.first
+                lines += [
+                    f"{indent} v = {self.rendered(item)}",
+                    f"{indent} registers[{key}] = [v]",
+                    f"{indent} resource.items[({path!r}, {slot!r}, number, {repetition})] = v",
+                ]
+            if plain.rank:
+                lines.append(f"{indent} resource.ranks[{key}] = {plain.rank}")
+            lines += [f"{indent} {line}" for line in wrote]
+        lines.append(f"{indent}elif {self.constant(plain.place)}(resource, number, 0, v):")
+        lines += [f"{indent} {line}" for line in wrote]
+        if status:
+            lines.append(f"{indent}else: r = 0")
+
+    def rendered(self, value: Any) -> str:
+        """An expression that makes a value anew."""
+        if value is VALUE:
+            return "v"
+        if isinstance(value, dict):
+            return f"{{{', '.join(f'{name!r}: {self.rendered(each)}' for name, each in value.items())}}}"
+        if isinstance(value, list):
+            return f"[{', '.join(map(self.rendered, value))}]"
+        return repr(value) if isinstance(value, (str, bool)) else self.constant(value)
 
     def build(self) -> Block:
         lines = ["def block(at):", f" fields = {self.fields}", " n = len(fields)", " codec = at.codec"]
@@ -211,8 +326,20 @@ class _Writer:
                 " registers = resource.registers",
                 " trace = resource.trace.append",
                 " free = resource.undo is None",
+                " position = at.position",
+                " number = at.number",
             ]
         lines += [f" f{index} = fields[{index}] if n > {index} else ''" for index in sorted(self.used)]
+        if self.split:
+            padding = self.constant([""] * PARTS)
+            lines.append(" separator, odd = codec.component, codec.odd")
+            for index in sorted(self.split):
+                text = f"f{index}"
+                lines += [
+                    f" if not {text}: p{index} = {padding}",
+                    f" elif odd({text}): p{index} = None",
+                    f" else: p{index} = {text}.split(separator) + {padding}",
+                ]
         lines += self.lines
         exec(
             compile("\n".join(lines), f"<map {next(_NUMBERS)}>", "exec"), self.space
@@ -220,38 +347,21 @@ class _Writer:
         return self.space["block"]  # type: ignore[no-any-return]
 
 
-def generate(ops: Sequence[Op], fields: str) -> Block:
-    """All ops, one after another. `fields`: the expression of the place's list of fields or parts."""
-    writer = _Writer(fields)
+def generate(ops: Sequence[Op], fields: str, status: bool = True) -> Block:
+    """All ops, one after another. `fields`: the expression of the place's list of fields or parts; without `status`
+    the function gives nothing."""
+    writer = _Writer(fields, status)
     lines = writer.lines
-    lines += [" low = 0", " high = 0"]
+    if status:
+        lines += [" low = 0", " high = 0"]
     for op in ops:
-        guard = writer.guard(op)
-        indent = " "
-        if guard:
-            lines.append(f" if {guard}:")
-            indent = "  "
-        lines += [
-            *writer.run(op, indent),
-            f"{indent}if r < 0: low = -1",
-            f"{indent}elif r: high = 1",
-        ]
-    lines.append(" return low or high")
-    return writer.build()
-
-
-def _first(ops: Sequence[Op], fields: str) -> Block:
-    writer = _Writer(fields)
-    lines = writer.lines
-    lines.append(" low = 0")
-    for op in ops:
-        guard = writer.guard(op)
-        indent = " "
-        if guard:
-            lines.append(f" if {guard}:")
-            indent = "  "
-        lines += [*writer.run(op, indent), f"{indent}if r > 0: return 1", f"{indent}if r: low = -1"]
-    lines.append(" return low")
+        indent = writer.guarded(op, " ", status)
+        if status:
+            lines += [
+                f"{indent}if r < 0: low = -1",
+                f"{indent}elif r: high = 1",
+            ]
+    lines.append(" return low or high" if status else " return 0")
     return writer.build()
 
 

@@ -21,7 +21,7 @@ from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
 if TYPE_CHECKING:
     from mappings.engine.workshop import Workshop
 
-__all__ = ["Converter", "Lost", "Maker", "full_mask", "maker"]
+__all__ = ["MAPPED", "Converter", "Lost", "Maker", "full_mask", "maker"]
 
 Converter: TypeAlias = Callable[[str, int, Codec], tuple[Any, Marks]]
 

@@ -229,7 +229,7 @@ def compile_plan(found: Map, shop: Workshop, plan: Plan) -> None:
         plan.key = shop.default_key(plan)
     ops = compiler.ops(found.rows)
     plan.templates, ops = split(ops, plan, frozenset(compiler.filled), shop.number())
-    plan.body = generate(ops, compiler.fields)
+    plan.body = generate(ops, compiler.fields, status=False)
     plan.finals = tuple(compiler.finals)
     plan.covers = tuple(compiler.covers)
     plan.slots = compiler.slots

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NOTHING, NULL, Marks
-from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Plain, Switch, Together
+from mappings.engine.codegen import FELL, NONE, PARTS, VALUE, WROTE, Block, Call, First, Op, Plain, Switch, Together
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
 from mappings.engine.datatypes import ORIGINAL_TEXT
 from mappings.engine.emits import emitting, labelled
@@ -258,19 +258,40 @@ class RowCompiler:
             return Call(_joined_all(fetcher(paths[0], self.own), made, place, rule), self._index(row), when)
         if made.join is not None:
             step = _many([fetcher(path, self.own) for path in paths], made, place, rule, beside, extended)
-            return Call(self._each(row, step), when=when)
+            return Call(self._each(row, step), when=when, plain=self._plain(row, paths, made, target, place, rule))
         assert made.convert is not None
         several = target.repeats or any(repeats for _, repeats in target.rest)
         fetch = fetcher(paths[0], self.own)
         step = _one(fetch, made.convert, place, rule, _Remover(target, slot), several, beside, extended)
         if row.each:
             return Call(self._each_single(row, paths[0], made.convert, place, rule), self._index(row), when)
-        path = paths[0]
-        if path.owner == self.own and not path.component and not path.repetition:
-            shape = "" if row.rank or extended or row.set_ is not None else _shape(target)
-            plain = Plain(made.convert, made.memo, place, rule, (target.path, slot), shape)
-            return Call(step, path.field, when, plain)
-        return Call(step, self._index(row), when)
+        return Call(step, self._index(row), when, self._plain(row, paths, made, target, place, rule))
+
+    def _plain(
+        self, row: Row, paths: list[SourcePath], made: Maker, target: Target, place: Sink, rule: int
+    ) -> Plain | None:
+        """What the generated code does by itself; None for what only the step can do."""
+        if any(path.owner != self.own or path.repetition or path.subcomponent > 1 for path in paths):
+            return None
+        if any(path.component > PARTS for path in paths) or made.all or made.whole:
+            return None
+        spots = tuple((path.field, path.component - 1) for path in paths)
+        slot = self.slot(row)
+        if row.extension:
+            if self.shop.item_extension(self.map.target, row) is not None or len(row.extension) > 1:
+                return Plain(spots, made, place, rule)
+            home, _ = self.shop.extension_target(self.map.target, row)
+            register = (".".join((*home, "extension")), slot)
+            return Plain(spots, made, place, rule, register, [{"url": row.extension[0], target.to: VALUE}])
+        register = (target.path, slot if target.repeats else "")
+        found: tuple[Literal, ...] = ()
+        if isinstance(row.set_, dict):
+            found = literals(self._item_home(target), row.set_, row.file, row.line)
+        if target.rest and any(steps[: len(target.rest)] == target.rest for steps, _ in found):
+            return Plain(spots, made, place, rule)
+        item = (target.path, slot, -1 if target.rest and row.slot is not None else 0) if target.repeats else None
+        whole = () if target.rest else found
+        return Plain(spots, made, place, rule, register, _first(target, found), item, row.rank, whole)
 
     def _type_of(self, path: SourcePath) -> str | None:
         if self.own is not None:
@@ -381,11 +402,16 @@ def _one(
     return one
 
 
-def _shape(target: Target) -> str:
+def _first(target: Target, found: tuple[Literal, ...]) -> Any:
     """How the first value stands in its register, for the generated code."""
+    made = VALUE
     if target.rest:
-        return ""
-    return target.choice or ("list" if target.repeats else "scalar")
+        made = {}
+        fill(made, target.rest, VALUE)
+        apply(made, found)
+    if target.repeats:
+        return [made]
+    return {target.choice: made} if target.choice else made
 
 
 def _placed(

@@ -144,7 +144,7 @@ def split(
         return None, ops
     fields = sorted({field for op in chosen for field in _reads(op) or ()})
     writes: frozenset[Register] = frozenset().union(*(_writes(op) or () for op in chosen))
-    templates = Templates(generate(chosen, "at.fields"), tuple(fields), number, writes)
+    templates = Templates(generate(chosen, "at.fields", status=False), tuple(fields), number, writes)
     return templates, tuple(op for op, fit in zip(ops, coded, strict=True) if not fit)
 
 
