@@ -103,7 +103,7 @@ def adt(random: Random, number: int, people: int = 10**9) -> bytes:
         f"AL1|1|DA^Drug allergy^HL70127|{random.choice(_DRUGS)}|SV^Severe^HL70128|Hives|{_day(random)}",
         f"DG1|1||{random.choice(_DIAGNOSES)}||{before}|A",
         f"IN1|1|PPO^Preferred plan^L|INS-77^^^NORTHTEST|TEST INSURANCE CO|1 COVER RD^^TESTVILLE^OH^44130^USA"
-        f"||||GRP-{random.randrange(999)}||||20260101|20261231|||{who.family}^{who.given}|SEL^Self^HL70063|{_day(random)}",
+        f"|||GRP-{random.randrange(999)}||||20260101|20261231|||{who.family}^{who.given}|SEL^Self^HL70063|{who.born}",
     ]
     return "\r".join(segments).encode() + b"\r"
 

@@ -6,14 +6,14 @@ Everything here lives for one message only.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from adapters.hl7v2 import Issue, Message, Segment, Tree
 from adapters.hl7v2.groups import Group
 from mappings.engine.codec import Codec, Marks
 from mappings.engine.datatypes import Value
-from mappings.engine.fetching import Fetch, fetcher
+from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.sources import parse
 from mappings.values import MapSettings
 
@@ -299,8 +299,7 @@ class Seat:
         return tuple(_texts(self, path))
 
     def text(self, path: str) -> str:
-        found = _texts(self, path)
-        return found[0] if found else ""
+        return _text(path, None if self.piece is not None else self.segment.name)(self)
 
     def has(self, segment: str) -> bool:
         return bool(self.scope.find(segment))
@@ -318,6 +317,24 @@ def _texts(seat: Seat, path: str) -> list[str]:
             text = text.partition(codec.component)[0]
         found.append(codec.plain(text.partition(codec.subcomponent)[0]))
     return found
+
+
+@functools.lru_cache(maxsize=512)
+def _text(path: str, own: str | None) -> Callable[[Seat], str]:
+    """The first of the texts at a path, '' without."""
+    parsed = parse(path, None if own is not None else path.partition(".")[0])
+    if parsed is None or own != parsed.owner or not parsed.component or parsed.repetition:
+        return lambda seat: next(iter(_texts(seat, path)), "")
+    leaf = raw_text(parsed, own).call
+
+    def text(seat: Seat) -> str:
+        found = leaf(seat)
+        if found.isalnum():
+            return found
+        codec = seat.codec
+        return codec.plain(found.partition(codec.subcomponent)[0])
+
+    return text
 
 
 @functools.lru_cache(maxsize=512)

@@ -28,19 +28,23 @@ _ALSO = frozenset({("OBX", 7)})  # reference ranges: text, but the same for ever
 _LEAST = 3  # rows that make a template worth its look-up
 _STORE = 2048
 _TEXT = 512
+_TRIAL, _USED, _PAUSE = 256, 16, 8192
+"""Of so many new templates so many must have been used again; else so many unknown combinations aren't kept: here
+the sender writes what is no code (a name in a coded field)."""
 
 
 class Template:
     """What the coded rows wrote. `spots`: (field or (field, repetition), mapped) of plain writes; `others`: traces
     that say more; `traces`: all of them, relative to the segment."""
 
-    __slots__ = ("others", "ranks", "registers", "spots", "traces", "wrote")
+    __slots__ = ("others", "ranks", "registers", "spots", "traces", "used", "wrote")
 
     def __init__(self, registers: dict[Register, Any], ranks: dict[Register, int], traces: Sequence[Trace]) -> None:
         self.registers = registers
         self.ranks = ranks
         self.traces = tuple(traces)
         self.wrote = any(marks[0] or marks[1] for *_, marks in traces)
+        self.used = False
         spots: dict[Any, int] = {}
         others: list[Trace] = []
         for trace in traces:
@@ -57,13 +61,15 @@ class Template:
 class Templates:
     """The coded rows of one plan. `fields`: what they read."""
 
-    __slots__ = ("block", "fields", "number", "writes")
+    __slots__ = ("block", "fields", "number", "pause", "trial", "writes")
 
     def __init__(self, block: Block, fields: tuple[int, ...], number: int, writes: frozenset[Register]) -> None:
         self.writes = writes
         self.block = block
         self.fields = fields
         self.number = number
+        self.trial: list[Template] = []
+        self.pause = 0
 
     def run(self, seat: Seat) -> None:
         """Put the template of this segment into the resource; make it first if it isn't known."""
@@ -80,6 +86,7 @@ class Templates:
         if resource.undo is not None or not resource.registers.keys().isdisjoint(template.registers):
             self.block(seat)
             return
+        template.used = True
         resource.registers.update(template.registers)
         if template.ranks:
             resource.ranks.update(template.ranks)
@@ -90,6 +97,10 @@ class Templates:
     def _long(self, seat: Seat, memo: dict[Any, Any], name: tuple[str, ...]) -> None:
         resource = seat.resource
         registers = resource.registers
+        if self.pause:
+            self.pause -= 1
+            self.block(seat)
+            return
         if seat.codec.trace or resource.undo is not None or not self.writes.isdisjoint(registers):
             # what stands there already (another map of the same resource) hides what these rows say by themselves
             self.block(seat)
@@ -106,7 +117,12 @@ class Templates:
         if len(memo) >= _STORE:
             memo.clear()
         ranked = {key: rank for key, rank in resource.ranks.items() if key not in ranks}
-        memo[name] = Template(new, ranked, resource.trace[start:])
+        memo[name] = template = Template(new, ranked, resource.trace[start:])
+        self.trial.append(template)
+        if len(self.trial) == _TRIAL:
+            if sum(each.used for each in self.trial) < _USED:
+                self.pause = _PAUSE
+            self.trial.clear()
 
 
 def expand(resource: Resource) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
 
@@ -22,6 +23,8 @@ _NO_ZONE = "has a time of day but no zone is known: only the date is carried"
 _NO_MINUTE = "has an hour without minutes: only the date is carried"
 
 
+# a message says the same moment in many fields, and days come again and again
+@lru_cache(maxsize=1024)
 def _parse(source: str) -> tuple[str, ...]:
     match = _STAMP.fullmatch(source.strip())
     if match is None:
@@ -29,6 +32,7 @@ def _parse(source: str) -> tuple[str, ...]:
     return match.groups(default="")
 
 
+@lru_cache(maxsize=4096)
 def _day(year: str, month: str, day: str) -> str:
     """YYYY, YYYY-MM or YYYY-MM-DD, checked against the calendar."""
     if year == "0000" or (month and not "01" <= month <= "12"):
@@ -44,11 +48,13 @@ def _day(year: str, month: str, day: str) -> str:
 
 
 def _clock(hour: str, minute: str, second: str, fraction: str) -> str:
-    if hour > "23" or minute > "59" or (second or "00") > "59":
+    second = second or "00"
+    if hour > "23" or minute > "59" or second > "59":
         raise Invalid("is not a time of day")
-    return f"{hour}:{minute}:{second or '00'}{fraction if len(fraction) > 1 else ''}"
+    return f"{hour}:{minute}:{second}{fraction}" if len(fraction) > 1 else f"{hour}:{minute}:{second}"
 
 
+@lru_cache(maxsize=256)
 def _offset(text: str) -> str:
     """`+0130` as `+01:30`."""
     if text[1:3] > "14" or text[3:5] > "59":
