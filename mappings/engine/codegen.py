@@ -266,11 +266,12 @@ class _Writer:
         lines = self.lines
         fields = sorted({field for field, _ in plain.spots})
         texts = [f"{self.parts(field)}[{max(component, 0)}]" for field, component in plain.spots]
+        joined = self.constant(_joined)
         lines += [
             f"{indent}if {' or '.join(f'{self.parts(field)} is None' for field in fields)}: {long}",
             f"{indent}elif not ({' or '.join(texts)}): {none}",
             f"{indent}else:",
-            f"{indent} v = {self.constant(_joined)}({self.constant(made.join)}, {made.memo}, [{', '.join(texts)}], codec)",
+            f"{indent} v = {joined}({self.constant(made.join)}, {made.memo}, [{', '.join(texts)}], codec)",
             f"{indent} if v is None: {none}",
             f"{indent} elif v is {self.constant(_ODD)}: {long}",
         ]

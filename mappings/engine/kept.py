@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from adapters.fhir import encode_trusted
 from mappings.bundle import resource
 from mappings.engine.codec import Marks
-from mappings.engine.requirements import incomplete, lacking
 from mappings.engine.datatypes import Value
+from mappings.engine.requirements import incomplete, lacking
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.values import Change, Element
 
