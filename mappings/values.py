@@ -35,7 +35,8 @@ class Element(NamedTuple):  # a tuple: hundreds are made per message
 class Change:
     """What the message says about one resource. `patient`: id of its patient (the topic key), None without.
 
-    `encoded`: canonical bytes of the resource that the elements make, if they are known already.
+    `encoded`: canonical bytes of the resource that the elements make, if they are known already. `event_time`: of this
+    resource, where it is not the message's.
     """
 
     type: str
@@ -43,6 +44,7 @@ class Change:
     patient: str | None
     elements: tuple[Element, ...]
     encoded: bytes | None = field(default=None, compare=False, repr=False)
+    event_time: str | None = None
 
 
 class Part(NamedTuple):
@@ -60,7 +62,8 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MapSettings:
-    """What a channel adds to the maps. `zone`: IANA name; `base`: URL before `/<Type>/<id>`."""
+    """What a channel adds to the maps. `zone`: IANA name; `base`: URL before `/<Type>/<id>`; `sender`: URL or URN in
+    which the ids of a FHIR sender are unique; `check`: `structure` or `full`, of what others wrote in FHIR."""
 
     namespace: UUID
     zone: str | None = None
@@ -68,11 +71,13 @@ class MapSettings:
     identifier_order: tuple[str, ...] = ()
     base: str = "https://tabellion.invalid/fhir"
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sender: str = "urn:tabellion:channel:convert"
+    check: str = "structure"
 
     def __reduce__(self) -> tuple[object, ...]:
         # a mapping proxy can't be pickled; settings cross to worker processes
-        order = self.identifier_order
-        return _settings, (self.namespace, self.zone, self.default_authority, order, self.base, dict(self.options))
+        values = (self.namespace, self.zone, self.default_authority, self.identifier_order, self.base)
+        return _settings, (*values, dict(self.options), self.sender, self.check)
 
 
 def _settings(*values: Any) -> MapSettings:
@@ -109,7 +114,13 @@ class Mapped:
     def to_bytes(self) -> bytes:
         """JSON that `from_bytes` reads; how it crosses processes."""
         rows = [
-            [change.type, change.id, change.patient, [[e.path, e.slot, e.value, e.rank] for e in change.elements]]
+            [
+                change.type,
+                change.id,
+                change.patient,
+                [[e.path, e.slot, e.value, e.rank] for e in change.elements],
+                change.event_time,
+            ]
             for change in self.changes
         ]
         issues = [[i.severity, i.code, i.path, i.expression, i.text] for i in self.issues]
@@ -146,8 +157,8 @@ class Mapped:
             sha256=bytes.fromhex(row[5]),
             map_hash=row[6],
             changes=tuple(
-                Change(kind, id_, patient, tuple([Element(*element) for element in elements]))
-                for kind, id_, patient, elements in row[7]
+                Change(kind, id_, patient, tuple([Element(*element) for element in elements]), None, when)
+                for kind, id_, patient, elements, when in row[7]
             ),
             issues=tuple([Issue(*issue) for issue in row[8]]),
             residue=_pairs(row[9]),

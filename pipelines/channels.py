@@ -91,6 +91,11 @@ class Channel:
     identifier_order: tuple[str, ...] = setting(
         ("MR", "PI", "PT", "MRN"), "CX.5 types by which a patient is known, first choice first."
     )
+    sender_base: str = setting(
+        "",
+        "FHIR only: URL of the sender's server, under which its ids are unique; empty = the channel's name.",
+        pattern=r"|https?://\S+[^/]",
+    )
     options: Mapping[str, str] = setting({}, "Options of the maps, by name (docs/hl7v2.md lists them).")
     overlays: tuple[str, ...] = setting((), "Folders of map overlays, later ones win (docs/hl7v2.md).")
     translation: str = setting(
@@ -99,8 +104,12 @@ class Channel:
     topics: Mapping[str, str] = setting(
         {}, f"Topic group of a resource type, where it differs: one of {', '.join(GROUPS)}.", choices=GROUPS
     )
-    check: str = setting("values", "`values`: what maps can't prove; `structure`: every resource, too, in full.",
-        choices=LEVELS)  # fmt: skip
+    check: str = setting(
+        "values",
+        "How far resources are checked: `values`, as the maps prove them; `structure`, each against R4's definitions;"
+        " `full`, also invariants and claimed profiles. What comes as FHIR is at least at `structure`.",
+        choices=LEVELS,
+    )
     reply_to: str = setting(
         "",
         "HOST:PORT to which application acknowledgements (MSH-16) go; empty = over the connection of the message, or"
@@ -134,9 +143,11 @@ class Channel:
             except ValueError:
                 yield f"peers: {peer!r} is not an address or network"
         plain = Channel(self.name)
-        for format_, names in (("hl7v2", _HL7V2_ONLY), ("dicom", _DICOM_ONLY)):
+        for format_, names in (("hl7v2", _HL7V2_ONLY), ("dicom", _DICOM_ONLY), ("fhir", ("sender_base",))):
             given = [name for name in names if self.format != format_ and getattr(self, name) != getattr(plain, name)]
             yield from (f"{name}: only a channel of format {format_} can ask for it" for name in given)
+        if self.overlays and self.format == "fhir":
+            yield "overlays: FHIR as a source has no rows to overlay"
 
     def map_settings(self, namespace: uuid.UUID, base: str) -> MapSettings:
         """What the maps of this channel are run with."""
@@ -147,6 +158,8 @@ class Channel:
             identifier_order=self.identifier_order,
             base=base,
             options=dict(self.options),
+            sender=self.sender_base or f"urn:tabellion:channel:{self.name}",
+            check=max(self.check, "structure", key=LEVELS.index),
         )
 
     def admits(self, peer: str) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import cast
 
 import ledger
-from adapters import fhir
-from mappings import Mapped, MapSettings, resource
+from mappings import Mapped, MapSettings
 from pipelines.channels import Channel
+from pipelines.checking import Level, checked
 from pipelines.envelope import Envelope
-from pipelines.errors import CheckFailed
 from pipelines.formats import Maps
 from pipelines.ownership import Ownership
 from pipelines.ports import Batch, Committed, Journal, Kept, State
@@ -44,13 +44,8 @@ def translate(mapped: Mapped, translator: Translator | None) -> Mapped:
 
 
 def check(mapped: Mapped, level: str) -> Mapped:
-    """What the map could not prove at load. Maps give valid values only; `structure` is proof of the rest."""
-    if level != "values":
-        for change in mapped.changes:
-            for finding in fhir.validate(resource(change)):
-                if finding.severity == "error":
-                    raise CheckFailed(change.type, finding.expression)
-    return mapped
+    """What the map could not prove at load. Maps give valid values; `structure` and `full` are proof of the rest."""
+    return mapped if level == "values" else checked(mapped, cast("Level", level))
 
 
 def pure(body: bytes, maps: Maps, settings: MapSettings, level: str, translator: Translator | None = None) -> Mapped:

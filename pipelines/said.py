@@ -50,10 +50,11 @@ class Said(msgspec.Struct, array_like=True, frozen=True):
     ranks: tuple[tuple[int, int], ...]
     rows: bytes
     body: bytes
+    time: int | None = None  # its own event time, where it is not the message's
 
     def registers(self, origin: Origin) -> bytes:
         """Its registers in the stored form, with the stamps of the message's place."""
-        time, channel, place = origin.time, origin.channel, origin.place
+        time, channel, place = origin.time if self.time is None else self.time, origin.channel, origin.place
         return from_parts([Stamp(owner, rank, time, channel, place) for owner, rank in self.ranks], self.rows)
 
 
@@ -101,7 +102,8 @@ def say(change: Change, family: str, table: Ownership, moved: Mapping[str, str],
     ranks = tuple((stamp.owner, stamp.rank) for stamp in stamps)
     if body is None or not exact:
         body = canonical(change.type, change.id, shown(registers))
-    return Said(change.type, change.id, change.patient, group, whole, merged, ranks, rows, body)
+    time = instant(change.event_time)
+    return Said(change.type, change.id, change.patient, group, whole, merged, ranks, rows, body, time)
 
 
 def canonical(type_: str, id_: str, values: Mapping[tuple[str, str], JsonValue]) -> bytes:

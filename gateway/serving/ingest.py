@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from threading import Lock
 
-from adapters.hl7v2.mllp import peek, trim
+from adapters.hl7v2.mllp import peek
 from gateway.serving.acknowledging import ER7, Acknowledging
 from gateway.web import Problem, Request, Response, Route, outcome, refused
 from pipelines.channels import Channel, route
@@ -66,7 +68,11 @@ class Ingest:
         else:
             async with self._heavy:
                 found = await asyncio.to_thread(self._look, row, format_, request)
-        return found if isinstance(found, Response) else await self._keep(found)
+        if isinstance(found, Response):
+            return found
+        if request.media_type in row.lines:
+            return await self._keep_lines(found)
+        return await self._keep(found[0])
 
     async def _acknowledge(self, request: Request) -> Response:
         """HL7 over HTTP: the sender reads an acknowledgement, not JSON."""
@@ -84,12 +90,27 @@ class Ingest:
         result = await self.keep(envelope(channel, body, header.control_id, request.peer, facts))
         return self._acknowledging.kept(header, isinstance(result, Kept))
 
-    def _look(self, row: Source, format_: str, request: Request) -> Envelope | Response:
-        """What is to be kept, or why not; pure but for the time."""
-        unreadable = row.unreadable(request.body)
+    def _look(self, row: Source, format_: str, request: Request) -> list[Envelope] | Response:
+        """What is to be kept, or why not; pure but for the time. Of many units one that is refused refuses all."""
+        units = [unit for unit in row.units(request.body) if not unit.envelope]
+        if not units:
+            unreadable = row.unreadable(request.body)
+            text = unreadable.text if unreadable is not None else f"no {row.noun}"
+            return outcome(400, [Problem(text, "structure")])
+        if len(units) > 1 and request.media_type not in row.lines:
+            return outcome(400, [Problem(f"more than one {row.noun}: one body carries one", "structure")])
+        found = []
+        for number, unit in enumerate(units):
+            each = self._look_at(row, format_, unit.body, request)
+            if isinstance(each, Response):
+                return each if len(units) == 1 else _at_line(each, number)
+            found.append(each)
+        return found
+
+    def _look_at(self, row: Source, format_: str, body: bytes, request: Request) -> Envelope | Response:
+        unreadable = row.unreadable(body)
         if unreadable is not None:
             return outcome(400, [Problem(unreadable.text, unreadable.code, **_where(format_, unreadable.place))])
-        body = trim(request.body) if format_ == "hl7v2" else request.body
         channel = self._channel(format_, body, request)
         if isinstance(channel, Response):
             return channel
@@ -143,10 +164,19 @@ class Ingest:
         result = await self.keep(envelope)
         if not isinstance(result, Kept):
             return refused(503, "nothing can be kept now: send it again later", (("Retry-After", "5"),))
-        digest = await asyncio.to_thread(_digest, envelope.body) if len(envelope.body) > _INLINE else _digest(
-            envelope.body
-        )  # fmt: skip
+        large = len(envelope.body) > _INLINE
+        digest = await asyncio.to_thread(_digest, envelope.body) if large else _digest(envelope.body)
         return Response.json(202, {"id": result.seq, "sha256": digest, "status": result.status})
+
+    async def _keep_lines(self, envelopes: list[Envelope]) -> Response:
+        """An answer per line, in order. If not all could be kept, none is said to be: sending all again is safe."""
+        results = await asyncio.gather(*map(self.keep, envelopes))
+        rows = []
+        for one, result in zip(envelopes, results, strict=True):
+            if not isinstance(result, Kept):
+                return refused(503, "not all could be kept: send all of it again later", (("Retry-After", "5"),))
+            rows.append(json.dumps({"id": result.seq, "sha256": _digest(one.body), "status": result.status}))
+        return Response(202, ("\n".join(rows) + "\n").encode(), "application/x-ndjson")
 
     def observe(self) -> None:
         """Bring the metrics up to date; from any thread."""
@@ -163,6 +193,14 @@ def envelope(channel: Channel, body: bytes, identity: bytes, peer: str, facts: M
 
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
+
+
+def _at_line(response: Response, number: int) -> Response:
+    """The same refusal with the unit it is about, counted from 0."""
+    content = json.loads(response.body)
+    for issue in content["issue"]:
+        issue["diagnostics"] = f"unit {number}" + (f", {issue['diagnostics']}" if "diagnostics" in issue else "")
+    return replace(response, body=json.dumps(content, ensure_ascii=False).encode())
 
 
 def _where(format_: str, place: str) -> dict[str, str]:

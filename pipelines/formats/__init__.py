@@ -22,6 +22,7 @@ _ROWS: Mapping[str, str] = {
     "hl7v2": "pipelines.formats.hl7v2",
     "cda": "pipelines.formats.cda",
     "dicom": "pipelines.formats.dicom",
+    "fhir": "pipelines.formats.fhir",
 }
 FORMATS = tuple(_ROWS)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
     from pipelines.channels import Channel
 
-LEVELS = ("values", "structure")
+LEVELS = ("values", "structure", "full")
 """How far what the maps give is checked, each more than the one before."""
 
 __all__ = ["LEVELS", "Maps", "Refusal", "Source", "Together", "Unit"]
@@ -81,9 +81,10 @@ class Source:
     `noun`: of one unit, for texts. `units`: of a file; never raises. `identity`: what tells a unit sent again from a
     new one within its channel (MSH-10, document id, SOP Instance UID), b'' if it has none or can't be read; never
     raises. `refuses`: the channel's gate. `causes`: the format's errors → cause of the dead letter, first fit.
-    `checked`: the least check of what the maps give (`Channel.check`), more than `values` where others wrote it.
+    `proves`: its maps check all they give themselves, at the level of `MapSettings.check`.
     `unreadable`: why bytes are no unit of the format at all, which a sender over HTTP hears at once; never raises.
-    `media_types`: that a sender over HTTP may name; the first is the format's own.
+    `media_types`: that a sender over HTTP may name; the first is the format's own; `lines`: those of them of which one
+    body holds many units.
     """
 
     noun: str
@@ -95,12 +96,13 @@ class Source:
     causes: tuple[tuple[type[Exception], str], ...]
     unreadable: Callable[[bytes], Refusal | None] = lambda _: None
     media_types: tuple[str, ...] = ()
-    checked: str = "values"
+    lines: tuple[str, ...] = ()
+    proves: bool = False
     together: Together | None = None
 
     def level(self, asked: str) -> str:
-        """How far what is mapped is checked: as asked for, and at least as the format needs."""
-        return max(asked, self.checked, key=LEVELS.index)
+        """How far what the maps gave is still to be checked, where this was asked for."""
+        return LEVELS[0] if self.proves else asked
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:

@@ -67,7 +67,6 @@ ERRORS = [
     (("nonsense",), 2, "invalid choice"),
     (("convert",), 2, "PATH"),
     (("convert", "/nonexistent/path"), 3, "no such file"),
-    (("convert", ".", "--format", "fhir"), 2, "not yet"),
     (("convert", ".", "--jobs", "0"), 2, "--jobs"),
     (("convert", ".", "--explain", "--report", "-"), 2, "standard output"),
     (("convert", ".", "--config", "x.toml"), 2, "--channel"),

@@ -84,7 +84,7 @@ def test_a_message_is_kept_and_said_to_be(surface: tuple[Surface, Listener]) -> 
     [
         ("/ingest/hl7v2", b"", (), 400, "the body is empty"),
         ("/ingest/hl7v2", b"PID|1", (), 400, "no segment begins with MSH"),
-        ("/ingest/hl7v2", adt("A01", TIME) + b"\r" + adt("A01", TIME), (), 400, "more than one MSH"),
+        ("/ingest/hl7v2", adt("A01", TIME) + b"\r" + adt("A01", TIME), (), 400, "more than one HL7 v2 message"),
         ("/ingest/hl7v2", adt("A01", TIME, control_id=""), (), 400, "a required field is empty"),
         ("/ingest/hl7v2", message("ORU^R01", TIME), (), 422, "does not accept this message type"),
         ("/ingest/hl7v2", adt("A01", TIME).replace(b"|P|", b"|T|"), (), 422, "does not accept this processing id"),

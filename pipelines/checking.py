@@ -1,0 +1,103 @@
+"""The step `check`: what maps made, held against R4, where a channel asks for it.
+
+A bad field costs that field: it falls, with what can't be without it, and the message says so. Only a resource that
+still isn't valid is set aside; references to it become the identifier and display of what is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, cast
+
+from adapters import fhir
+from adapters.issue import Issue
+from mappings import Change, Element, Mapped, resource
+from pipelines.errors import CheckFailed
+
+__all__ = ["Level", "checked"]
+
+ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "error"}
+Level = Literal["structure", "full"]
+
+
+def checked(mapped: Mapped, level: Level) -> Mapped:
+    """The same without what can't stand; itself if all of it can. Raises CheckFailed if nothing stands."""
+    issues: list[Issue] = []
+    changes: list[Change] = []
+    aside: dict[str, dict[str, Any]] = {}
+    for change in mapped.changes:
+        made: dict[str, Any] = resource(change)
+        validate = partial(fhir.validate, level=level)
+        repaired = fhir.repair(made, validate(made), validate)
+        if repaired.resource is None:
+            finding = repaired.findings[0]
+            text = f"the resource is set aside: {finding.text}"
+            issues.append(Issue("error", finding.code, None, finding.expression, text))
+            aside[f"{change.type}/{change.id}"] = _meant(made)
+            continue
+        if repaired.removed:
+            change = replace(change, elements=_left(change, made, repaired.resource), encoded=None)
+            issues += [
+                Issue("error", "invalid", None, each.expression, f"taken out: {each.cause}")
+                for each in repaired.removed
+            ]
+        changes.append(change)
+    if not issues:
+        return mapped
+    if all(change.type == "Provenance" for change in changes):
+        raise CheckFailed(mapped.changes[0].type, next(issue.expression or "" for issue in issues))
+    if aside:
+        changes = [_without(change, aside) for change in changes]
+    return replace(mapped, changes=tuple(changes), issues=(*mapped.issues, *issues), status="partial")
+
+
+def _left(change: Change, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Element, ...]:
+    """The registers of a repaired resource: those of elements that are as they were, and one for each that is not."""
+    touched = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    found = [element for element in change.elements if not _speaks_of(element, touched)]
+    for name in sorted(touched & after.keys()):
+        mine = [element for element in change.elements if _speaks_of(element, {name}) and element.value is not None]
+        slot = next((element.slot for element in mine if element.slot), "") if isinstance(after[name], list) else ""
+        rank = min((element.rank for element in mine), default=0)
+        path = next((element.path for element in mine if element.path.endswith("[x]")), name)
+        value = {name: after[name]} if path != name else after[name]
+        found.append(Element(path, slot, value, rank))
+    return tuple(found)
+
+
+def _speaks_of(element: Element, names: set[str]) -> bool:
+    """Whether a register holds one of these members of the resource; a choice holds those that its value names."""
+    top = element.path.partition(".")[0]
+    if top.endswith("[x]"):
+        return isinstance(element.value, dict) and not names.isdisjoint(element.value)
+    return top in names
+
+
+def _meant(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reference to a resource can say without it."""
+    identifiers = made.get("identifier")
+    first = identifiers[0] if isinstance(identifiers, list) and identifiers else identifiers
+    return {"identifier": first} if isinstance(first, dict) and first.get("value") else {}
+
+
+def _without(change: Change, aside: Mapping[str, Mapping[str, Any]]) -> Change:
+    elements = tuple(
+        element._replace(value=_unlinked(element.value, aside, (change.type, element.path) == ("Provenance", "target")))
+        for element in change.elements
+    )
+    return change if elements == change.elements else replace(change, elements=elements, encoded=None)
+
+
+def _unlinked(value: Any, aside: Mapping[str, Mapping[str, Any]], drop: bool) -> Any:
+    if isinstance(value, list):
+        kept = [item for item in value if not (drop and isinstance(item, dict) and item.get("reference") in aside)]
+        return [_unlinked(item, aside, False) for item in kept]
+    if not isinstance(value, dict):
+        return value
+    meant = aside.get(cast("str", value.get("reference")))
+    if meant is None:
+        return {name: _unlinked(inner, aside, False) for name, inner in value.items()}
+    rest = {**meant, **{name: inner for name, inner in value.items() if name != "reference"}}
+    return rest if rest.keys() & {"identifier", "display"} else {**rest, "extension": [ABSENT]}

@@ -1,0 +1,121 @@
+"""FHIR R4 as a source: a resource, a Bundle, or a line of NDJSON is one unit, mapped by `mappings/fhir`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import mappings.fhir
+from adapters.fhir import DecodeError, LimitExceeded, decode
+from adapters.fhir.units import units
+from mappings.fhir import FhirMap, FhirSourceError, NothingStands, NotTaken, open_container
+from pipelines.formats.source import Refusal, Source, Unit
+from pipelines.said import patients_of
+
+if TYPE_CHECKING:
+    from mappings import Mapped, MapSettings
+    from pipelines.channels import Channel
+
+__all__ = ["SOURCE", "FhirMaps"]
+
+
+class FhirMaps:
+    """The map behind the door."""
+
+    def __init__(self, effective: FhirMap) -> None:
+        self.effective = effective
+
+    @property
+    def hash(self) -> str:
+        return self.effective.hash
+
+    @property
+    def content(self) -> bytes:
+        return self.effective.content
+
+    def map(self, body: bytes, settings: MapSettings) -> Mapped:
+        return self.effective.map(body, settings)
+
+    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
+        return self.effective.explain(body, settings)
+
+    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
+        """Those of what stands in it."""
+        return patients_of(self.effective.map(body, settings))
+
+    def check(self) -> None:
+        self.effective.check()
+
+
+def _load(overlays: Sequence[str]) -> FhirMaps:
+    return FhirMaps(mappings.fhir.load(tuple(overlays)))
+
+
+def _load_content(content: bytes) -> FhirMaps:
+    return FhirMaps(mappings.fhir.load_content(content))
+
+
+def _units(data: bytes) -> Iterator[Unit]:
+    for index, body in enumerate(units(data)):
+        yield Unit(index, body)
+
+
+def _identity(body: bytes) -> bytes:
+    """A Bundle's identifier, else a resource's type, id and version; what has neither may be said again and mean it.
+
+    The id of a resource may be a patient's number, so it stands here as a hash.
+    """
+    try:
+        value: Any = decode(body)
+    except DecodeError:
+        return b""
+    if not isinstance(value, dict):
+        return b""
+    identifier = value.get("identifier")
+    if value.get("resourceType") == "Bundle":
+        named = identifier.get("value") if isinstance(identifier, dict) else None
+        return named.encode() if isinstance(named, str) else b""
+    meta = value.get("meta")
+    version = (meta.get("versionId") or meta.get("lastUpdated")) if isinstance(meta, dict) else None
+    if not isinstance(version, str) or not isinstance(value.get("id"), str):
+        return b""
+    name = f"{value.get('resourceType')}/{value['id']}/{version}"
+    return sha256(name.encode()).hexdigest()[:32].encode()
+
+
+def _unreadable(body: bytes) -> Refusal | None:
+    """Strict JSON of a kind that we take: what is hostile or asks for deeds is refused at the door."""
+    try:
+        open_container(decode(body))
+    except DecodeError as error:
+        code = "too-costly" if isinstance(error, LimitExceeded) else "structure"
+        place = error.path or (f"offset {error.position}" if error.position is not None else "")
+        return Refusal(place, error.reason, code)
+    except FhirSourceError as error:
+        return Refusal(error.place, error.text, error.code)
+    return None
+
+
+def _refuses(channel: Channel, body: bytes) -> Refusal | None:
+    return None  # what it is, is no matter of the channel
+
+
+SOURCE = Source(
+    noun="FHIR R4 resource or Bundle",
+    load=_load,
+    load_content=_load_content,
+    units=_units,
+    identity=_identity,
+    refuses=_refuses,
+    unreadable=_unreadable,
+    causes=(
+        (LimitExceeded, "limit"),
+        (DecodeError, "structure"),
+        (NotTaken, "refused"),
+        (NothingStands, "invalid"),
+    ),
+    media_types=("application/fhir+json", "application/json", "application/fhir+ndjson", "application/x-ndjson"),
+    lines=("application/fhir+ndjson", "application/x-ndjson"),
+    proves=True,
+)
