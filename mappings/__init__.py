@@ -13,7 +13,7 @@ from mappings.bundle import bundle, resource
 from mappings.entities import hash_entity
 from mappings.errors import MapError, MapErrors, MappingError
 from mappings.ids import PUBLISHED_NAMESPACE
-from mappings.values import Change, Element, Mapped, MapSettings, compose
+from mappings.values import Change, Element, Mapped, MapSettings, Part, compose
 
 if TYPE_CHECKING:
     from mappings.engine.effective import EffectiveMap
@@ -28,6 +28,7 @@ __all__ = [
     "MapSettings",
     "Mapped",
     "MappingError",
+    "Part",
     "bundle",
     "compose",
     "hash_entity",

@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from pipelines.ports import NO_EFFECT, Batch, DeadLetter, Entry, Hold, Merge, Outbound, Outcome, Record, State, Touch
+from pipelines.ports import (
+    NO_EFFECT,
+    Batch,
+    DeadLetter,
+    Entry,
+    Growth,
+    Hold,
+    Merge,
+    Outbound,
+    Outcome,
+    Record,
+    State,
+    StoredPart,
+    Touch,
+)
 from pipelines.registers import NOTHING, Stored
 from pipelines.said import Said
 from pipelines.settle import Held, Incoming, Known, NewVersion, Settled, after
@@ -100,8 +114,10 @@ class Draft:
         """What is known of these resources, this batch included."""
         return self._memory.load(keys)
 
-    def add(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled) -> None:
-        """One resource's result."""
+    def add(
+        self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled, *, again: bool = False
+    ) -> None:
+        """One resource's result. `again`: it comes again although it has no registers (a resource of many messages)."""
         said = incoming.said
         key = (said.type, said.id)
         if isinstance(result, NewVersion):
@@ -111,10 +127,10 @@ class Draft:
         if not isinstance(result, Held) and result.registers is not None:
             self._registers[key] = result.registers
         now = after(known, result)
-        if now is not None and now.registers is not NOTHING:  # resources of one message only don't come again
+        if now is not None and (again or now.registers is not NOTHING):  # those of one message don't come again
             self._memory.put(key, now)
 
-    def batch(self, cursor: int) -> Batch:
+    def batch(self, cursor: int, parts: tuple[StoredPart, ...] = (), growths: tuple[Growth, ...] = ()) -> Batch:
         """The finished batch. Registers are stored beside the newest version only, and so written once a batch."""
         last = self._last
         touched = tuple(Touch(*key, kept.data) for key, kept in self._registers.items() if key not in last)
@@ -131,6 +147,8 @@ class Draft:
             merges=tuple(self.merges),
             maps=tuple(self.maps),
             outbound=tuple(self.outbound),
+            parts=parts,
+            growths=growths,
         )
 
     def _record(self, place: int, entry: int, said: Said, made: NewVersion) -> Record:

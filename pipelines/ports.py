@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from pipelines.envelope import NO_FACTS, Envelope
 from terminology import Untranslated
@@ -161,6 +161,35 @@ class Merge:
     entry: int
 
 
+class StoredPart(NamedTuple):
+    """What one message adds to a resource of many; `time`, `channel`, `place`: the message's stamp."""
+
+    type: str
+    id: str
+    member: str
+    time: int
+    channel: str
+    place: int
+    content: bytes
+
+    @property
+    def stamp(self) -> tuple[int, str, int]:
+        """Of two parts of a member the greater stands."""
+        return self.time, self.channel, self.place
+
+
+class Growth(NamedTuple):
+    """A resource of many messages: parts there are, parts it was last made of, whether something came since, when the
+    newest part was received (microseconds)."""
+
+    type: str
+    id: str
+    members: int
+    folded: int
+    stale: bool
+    received: int
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """A message of ours that an entry caused: an application acknowledgement. `control_id` is its own MSH-10, always
@@ -190,6 +219,8 @@ class Batch:
     merges: tuple[Merge, ...] = ()
     maps: tuple[tuple[str, bytes], ...] = ()  # effective maps by hash, kept once
     outbound: tuple[Outbound, ...] = ()  # to be sent, durable with what they speak of
+    parts: tuple[StoredPart, ...] = ()
+    growths: tuple[Growth, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +339,18 @@ class State(Protocol):
 
     def releasable(self, limit: int = 64) -> tuple[int, ...]:
         """Held entries, in order, none of whose patients waits for an earlier entry any more."""
+
+    def part(self, type: str, id: str, member: str) -> StoredPart | None:  # noqa: A002 (FHIR's words)
+        """One part of a resource of many messages."""
+
+    def parts(self, type: str, id: str) -> tuple[StoredPart, ...]:  # noqa: A002 (FHIR's words)
+        """All its parts, by member."""
+
+    def growth(self, type: str, id: str) -> Growth | None:  # noqa: A002 (FHIR's words)
+        """How far it has grown; None: no such resource."""
+
+    def stale(self, received_before: int, limit: int = 1024) -> tuple[Growth, ...]:
+        """Those to which something was added since they were last made, the newest of it received before that."""
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""

@@ -12,8 +12,8 @@ import apsw
 
 from pipelines.database import open_reader, schema_version
 from pipelines.envelope import NO_FACTS
-from pipelines.ports import Counts, Current, Entry, Outbound, Seen, StoredDeadLetter, StoredOutcome
-from pipelines.schema import OUTBOUND_SINCE
+from pipelines.ports import Counts, Current, Entry, Growth, Outbound, Seen, StoredDeadLetter, StoredOutcome, StoredPart
+from pipelines.schema import GROWING_SINCE, OUTBOUND_SINCE
 from terminology import WorklistRow, read_worklist
 
 Row = tuple[Any, ...]  # one row of a query; its columns are typed by the schema
@@ -69,6 +69,14 @@ RECORD = (
     "SELECT r.seq, r.type, r.id, r.version, r.op, r.topic, nullif(p.id, ''), p.key, r.entry, r.previous, r.leaf, r.key,"
     " r.headers, r.body FROM record r LEFT JOIN patient p ON p.number=r.patient "
 )
+
+
+_PART = "SELECT type, id, member, time, channel, place, content FROM part WHERE "
+_GROWTH = "SELECT type, id, members, folded, stale, received FROM growth WHERE "
+
+
+def _grown(row: Row) -> Growth:
+    return Growth(row[0], row[1], row[2], row[3], bool(row[4]), row[5])
 
 
 class StateReader:
@@ -163,6 +171,27 @@ class StateReader:
     def _waiting(self, select: str, patients: Iterable[str], more: str) -> Iterator[Row]:
         wanted = json.dumps(list(patients))
         return self._rows(f"{select} FROM waiting WHERE patient IN (SELECT value FROM json_each(?)){more}", (wanted,))
+
+    def part(self, type: str, id: str, member: str) -> StoredPart | None:  # noqa: A002 (FHIR's words)
+        """One part of a resource of many messages."""
+        row = self._row(_PART + "type=? AND id=? AND member=?", (type, id, member))
+        return None if row is None else StoredPart(*row)
+
+    def parts(self, type: str, id: str) -> tuple[StoredPart, ...]:  # noqa: A002 (FHIR's words)
+        """All its parts, by member."""
+        return tuple(StoredPart(*row) for row in self._rows(_PART + "type=? AND id=? ORDER BY member", (type, id)))
+
+    def growth(self, type: str, id: str) -> Growth | None:  # noqa: A002 (FHIR's words)
+        """How far it has grown."""
+        row = self._row(_GROWTH + "type=? AND id=?", (type, id))
+        return None if row is None else _grown(row)
+
+    def stale(self, received_before: int, limit: int = 1024) -> tuple[Growth, ...]:
+        """Those to which something was added since they were last made."""
+        if schema_version(self._connection) < GROWING_SINCE:
+            return ()  # a folder of an older release, which the writer is about to migrate
+        query = _GROWTH + "stale=1 AND received<=? ORDER BY type, id LIMIT ?"
+        return tuple(_grown(row) for row in self._rows(query, (received_before, limit)))
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""

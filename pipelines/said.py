@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from adapters.fhir import JsonValue, encode_trusted
-from mappings import Change, Element, Mapped, compose
+from mappings import Change, Element, Mapped, Part, compose
 from pipelines.outcomes import message_detail
 from pipelines.ownership import Ownership, Union
 from pipelines.registers import (
@@ -70,6 +70,7 @@ class Spoken(msgspec.Struct, array_like=True, frozen=True):
     detail: bytes
     said: tuple[Said, ...]
     untranslated: tuple[tuple[str, str, str, str], ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 def speak(mapped: Mapped, table: Ownership, moved: Mapping[str, str], key: bytes) -> Spoken:
@@ -85,6 +86,7 @@ def speak(mapped: Mapped, table: Ownership, moved: Mapping[str, str], key: bytes
         message_detail(mapped),
         said,
         mapped.untranslated,
+        mapped.parts,
     )
 
 
@@ -104,6 +106,13 @@ def say(change: Change, family: str, table: Ownership, moved: Mapping[str, str],
         body = canonical(change.type, change.id, shown(registers))
     time = instant(change.event_time)
     return Said(change.type, change.id, change.patient, group, whole, merged, ranks, rows, body, time)
+
+
+def whole(change: Change, table: Ownership, moved: Mapping[str, str]) -> Said:
+    """A resource that is made anew each time, and replaced as a whole."""
+    group = table.group(change.type, moved)
+    body = canonical(change.type, change.id, {(each.path, each.slot): each.value for each in change.elements})
+    return Said(change.type, change.id, change.patient, group, True, False, (), b"", body)
 
 
 def canonical(type_: str, id_: str, values: Mapping[tuple[str, str], JsonValue]) -> bytes:

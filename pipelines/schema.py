@@ -90,5 +90,20 @@ CREATE TABLE outbound(                -- messages of ours, in the transaction of
 ) STRICT;
 """
 
-MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS), _OUTBOUND)
+_GROWING = """
+CREATE TABLE part(                    -- what each message adds to a resource of many messages
+    type TEXT NOT NULL, id TEXT NOT NULL, member TEXT NOT NULL,
+    time INTEGER NOT NULL, channel TEXT NOT NULL, place INTEGER NOT NULL, content BLOB NOT NULL,
+    PRIMARY KEY (type, id, member)
+) STRICT;
+CREATE TABLE growth(
+    type TEXT NOT NULL, id TEXT NOT NULL,
+    members INTEGER NOT NULL, folded INTEGER NOT NULL, stale INTEGER NOT NULL, received INTEGER NOT NULL,
+    PRIMARY KEY (type, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX growth_stale ON growth(received) WHERE stale=1;
+"""
+
+MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS), _OUTBOUND, _GROWING)
 OUTBOUND_SINCE = 3  # the version that has the table
+GROWING_SINCE = 4

@@ -51,6 +51,16 @@ _ENTRY = (
 )
 _OUTBOUND = "INSERT INTO outbound(entry, channel, control_id, sender, peer, body, created_at) VALUES (?,?,?,?,?,?,?)"
 _COUNT = "INSERT INTO counter(name, value) VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value"
+_PART = (
+    "INSERT INTO part(type, id, member, time, channel, place, content) VALUES (?,?,?,?,?,?,?)"
+    " ON CONFLICT(type, id, member) DO UPDATE SET time=excluded.time, channel=excluded.channel,"
+    " place=excluded.place, content=excluded.content"
+)
+_GROWTH = (
+    "INSERT INTO growth(type, id, members, folded, stale, received) VALUES (?,?,?,?,?,?)"
+    " ON CONFLICT(type, id) DO UPDATE SET members=excluded.members, folded=excluded.folded, stale=excluded.stale,"
+    " received=excluded.received"
+)
 _LETTER = (
     "INSERT INTO dead_letter(entry, cause, place, text, attempts, kind, channel, format, control_id, sha256,"
     " received_at, peer, facts, size, body, blob, seed, changed) VALUES (?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -249,6 +259,9 @@ class SqliteState(StateReader):
                 "UPDATE current SET registers=? WHERE id=? AND type=?",
                 [(touch.registers, touch.id, touch.type) for touch in batch.touched],
             )
+        if batch.parts or batch.growths:
+            connection.executemany(_PART, batch.parts)
+            connection.executemany(_GROWTH, [(*each[:4], int(each.stale), each.received) for each in batch.growths])
         if batch.maps:
             connection.executemany("INSERT INTO map(hash, content) VALUES (?,?) ON CONFLICT DO NOTHING", batch.maps)
         if batch.outbound:

@@ -11,19 +11,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from pipelines import journey, replay
+from pipelines import growing, journey, replay
 from pipelines.acknowledging import HEAD, application_acknowledgement, owes_reply
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
 from pipelines.errors import BlobMissing
 from pipelines.formats import Maps
+from pipelines.growing import Growing
 from pipelines.mapper import Failure, Mapper, Result, config_of
 from pipelines.outcomes import action_detail, flagged
+from pipelines.ownership import ownership
 from pipelines.pool import Inline, Mappers
 from pipelines.ports import NO_EFFECT, Blobs, Committed, DeadLetter, Entry, Hold, Merge, Outcome, State
 from pipelines.replay import JournalReader
-from pipelines.said import Spoken
+from pipelines.said import Spoken, whole
 from pipelines.settings import Pipeline, Settings
 from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged
 from pipelines.stamp import Origin, effective
@@ -65,7 +67,9 @@ class Writer:
         self._more = True  # the journal may hold entries we haven't read
         self._memory = Memory(state)
         self._draft = Draft(self._memory)
+        self._growing = Growing(state)
         self._begun = 0.0
+        self._ownership = ownership()
         self._clocks: dict[str, int | None] = {}
         self._maps: set[str] = set()
         self._asides = 0
@@ -107,8 +111,13 @@ class Writer:
     def _act(self, action: Entry) -> None:
         """An operator's action in its turn."""
         self.commit()
-        tally = replay.act(self, self._state, self._journal, self._body(action))
-        self._clocks.clear()
+        body = self._body(action)
+        quiet = growing.quiet_of(body)
+        if quiet is None:
+            tally = replay.act(self, self._state, self._journal, body)
+            self._clocks.clear()
+        else:
+            tally = self._fold_quiet(action, action.received_at - quiet)
         self._done(Outcome(action, "action", detail=action_detail(tally)))
 
     @property
@@ -175,10 +184,11 @@ class Writer:
         if self._draft.empty:
             return
         begun = time.monotonic()
-        done = journey.commit(self._state, self._draft.batch(self._cursor))
+        done = journey.commit(self._state, self._draft.batch(self._cursor, *self._growing.batch()))
         self.released = journey.release(done)
         self.metrics.committed(done.count, time.monotonic() - begun)
         self._memory.trim()
+        self._growing.committed()
         self._draft = Draft(self._memory)
         self._committed(done)
 
@@ -240,6 +250,9 @@ class Writer:
                 self._store(entry, incoming, current, result)
             self._draft.merges += [Merge(*pair, entry.seq) for pair in spoken.merges]
             self._keep_map(entry.channel, spoken.map_hash)
+            for part in spoken.parts:
+                if self._growing.add(entry, part, origin):
+                    self._fold(entry, (part.type, part.id))
         unchanged = sum(isinstance(result, Unchanged) for result in results)
         self._done(self._outcome(entry, status, spoken, when, clock, unchanged))
         return status
@@ -248,6 +261,30 @@ class Writer:
         self._draft.add(entry, incoming, known, result)
         if isinstance(result, NewVersion):
             self.metrics.record(incoming.said.group)
+
+    def _fold_quiet(self, action: Entry, received_before: int) -> dict[str, int]:
+        """Make anew whatever was added to, but not lately."""
+        due = self._state.stale(received_before)
+        for growth in due:
+            self._fold(action, (growth.type, growth.id))
+        return {"folded": len(due)}
+
+    def _fold(self, entry: Entry, key: tuple[str, str]) -> None:
+        """Make a resource of all its parts, as what `entry` says. It is a function of the parts, and replaced whole."""
+        parts = self._growing.parts(key)
+        changes, _ = growing.fold(key, [part.content for part in parts])
+        self._growing.folded(key)
+        channel = self._channels.get(parts[-1].channel)
+        said = [whole(change, self._ownership, channel.topics if channel else {}) for change in changes]
+        known = self._draft.known([(each.type, each.id) for each in said])
+        origin = Origin(entry.received_at, entry.channel, entry.seq)
+        for each in said:
+            current = known.get((each.type, each.id))
+            incoming = Incoming(each, origin)
+            result = journey.settle(current, incoming, Policy())
+            self._draft.add(entry, incoming, current, result, again=True)
+            if isinstance(result, NewVersion):
+                self.metrics.record(each.group)
 
     def _outcome(
         self, entry: Entry, status: str, spoken: Spoken, when: int, clock: int | None, unchanged: int

@@ -21,6 +21,7 @@ from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
 from gateway.serving.probes import probes
 from gateway.serving.sequences import Sequences
+from gateway.serving.timer import Timer
 from gateway.web import Guard, Limits, Route, serve_http
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.formats import maps
@@ -121,8 +122,10 @@ async def _serve(
         port = None if dicom is None else shown(dicom)
         ready({"ready": True, "mllp": mllp, "dicom": port, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
+        timer = Timer(folder, journal, settings.dicom.quiet_seconds)
         while not stopping.is_set():
             children.watch()
+            await loop.run_in_executor(None, timer.look)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _WATCH)
         log.info("service.draining")

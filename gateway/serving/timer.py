@@ -1,0 +1,48 @@
+"""Timer ticks: time is not deterministic, so it enters through the journal (architecture, "keep")."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from contextlib import closing
+
+from pipelines.datafolder import DataFolder
+from pipelines.growing import quiet
+from pipelines.journal import SqliteJournal
+from pipelines.ports import Kept
+
+__all__ = ["Timer"]
+
+
+class Timer:
+    """Has the writer bring growing resources up to date once nothing was added to them for `seconds`.
+
+    It looks at the state, not at what comes in: so it needs no memory, and a restart changes nothing.
+    """
+
+    def __init__(self, folder: DataFolder, journal: SqliteJournal, seconds: float) -> None:
+        self._folder = folder
+        self._journal = journal
+        self._seconds = seconds
+        self._next = 0.0
+        self._asked: Future[Kept] | None = None
+
+    def look(self) -> None:
+        """Append a tick if one is due; called often, looks now and then."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + min(5.0, max(0.2, self._seconds / 4))
+        with closing(self._folder.state_reader()) as state:
+            if self._under_way(state.cursor()):
+                return
+            if state.stale(int((time.time() - self._seconds) * 1e6), 1):
+                self._asked = self._journal.append(quiet(self._seconds))
+
+    def _under_way(self, cursor: int) -> bool:
+        """Whether the last tick has still to be settled."""
+        if self._asked is None:
+            return False
+        if not self._asked.done():
+            return True
+        return self._asked.exception() is None and self._asked.result().seq > cursor
