@@ -53,9 +53,16 @@ def _translation(quick: bool, folder: Path) -> list[Row]:
     return run(quick)
 
 
+def _validation(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.validation import run
+
+    return run(quick)
+
+
 BENCHMARKS: Mapping[str, tuple[str, Callable[[bool, Path], list[Row]]]] = {
     "conversion": ("ADT and ORU to FHIR, against python-hl7's bare parse and the split-only floor", _conversion),
     "translation": ("codes translated after a plan, against a dict of the same answers", _translation),
+    "validation": ("FHIR R4 validation, against fhir.resources.R4B and @medplum/core", _validation),
     "intake": ("durable ACK at 1, 8 and 64 connections, intake alone", _intake),
     "stages": ("durable ACK with all stages running, end to end", _stages),
     "sealing": ("records to the durable leaf, against a bare insert of the same rows", _sealing),

@@ -19,33 +19,60 @@ _SCHEMES = ("http:", "https:", "ftp:", "mailto:", "tel:", "#", "data:image/", "u
 
 def fault(div: object) -> str | None:
     """Why this is no lawful narrative; None if it is."""
-    from xml.etree import ElementTree
+    from pyexpat import ExpatError
 
     if type(div) is not str or not div.lstrip().startswith("<div"):
         return "a string with an XHTML div is expected"
     if "<!DOCTYPE" in div or "<!ENTITY" in div or "<?" in div:
         return "declarations and processing instructions are not allowed"
+    reading = _Reading()
     try:
-        root = ElementTree.fromstring(div)
-    except (ElementTree.ParseError, ValueError):
+        reading.parser.Parse(div.encode(), True)
+    except (ExpatError, UnicodeEncodeError):
         return "not well-formed XML"
-    if root.tag != f"{{{_XHTML}}}div":
-        return "the div is not in the XHTML namespace"
-    for node in root.iter():
-        tag = node.tag.removeprefix(f"{{{_XHTML}}}") if isinstance(node.tag, str) else ""
-        if tag not in _ELEMENTS:
-            return "an element that is not allowed"
-        if any(_active(name, text) for name, text in node.attrib.items()):
-            return "an attribute that is not allowed"
-    if not "".join(root.itertext()).strip() and root.find(f".//{{{_XHTML}}}img") is None:
+    if reading.reason is None and not reading.says:
         return "the div has no content"
-    return None
+    return reading.reason
+
+
+class _Reading:
+    """One pass over the tags; no tree is made."""
+
+    __slots__ = ("parser", "reason", "says")
+
+    def __init__(self) -> None:
+        from pyexpat import ParserCreate
+
+        self.reason: str | None = None
+        self.says = False
+        self.parser = ParserCreate()
+        self.parser.StartElementHandler = self._root
+        self.parser.CharacterDataHandler = self._text
+
+    def _text(self, text: str) -> None:
+        if not text.isspace():
+            self.says = True
+            self.parser.CharacterDataHandler = None
+
+    def _root(self, name: str, attributes: dict[str, str]) -> None:
+        if name != "div" or attributes.pop("xmlns", "") != _XHTML:
+            self.reason = "the div is not in the XHTML namespace"
+        self.parser.StartElementHandler = self._element
+        self._element(name, attributes)
+
+    def _element(self, name: str, attributes: dict[str, str]) -> None:
+        if name not in _ELEMENTS:
+            self.reason = self.reason or "an element that is not allowed"
+        elif name == "img":
+            self.says = True
+        if attributes and any(_active(key, text) for key, text in attributes.items()):
+            self.reason = self.reason or "an attribute that is not allowed"
 
 
 def _active(name: str, text: str) -> bool:
     """Event handlers, and links that run or fetch what is not a document."""
     lowered = name.lower()
-    if lowered.startswith("on"):
+    if lowered.startswith("on") or (lowered.startswith("xmlns") and text != _XHTML):
         return True
     link = "".join(text.split()).lower()
     if lowered == "style":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
 
@@ -22,6 +22,7 @@ Scope: TypeAlias = tuple[Any, Any]
 """(`%resource`, `%context`)."""
 Many: TypeAlias = Callable[[Items, Scope], Items]
 Truth: TypeAlias = Callable[[Items, Scope], "bool | None"]
+Quick: TypeAlias = Callable[["dict[str, Any]"], bool]
 Constraint: TypeAlias = Callable[[Any, Any], bool]
 """(value, resource) -> whether the constraint holds; empty is false, as in HL7's validator."""
 
@@ -41,22 +42,31 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A compiled node. `homes`: where its items' members stand; None = not known. `names`: a lone step's."""
+    """A compiled node. `homes`: where its items' members stand; None = not known. `names`: a lone step's.
+
+    `quick`: the truth of a node that only asks which members an object has, without collections; most constraints are
+    such.
+    """
 
     many: Many
     truth: Truth
     homes: frozenset[Home] | None
     names: frozenset[str] = frozenset()
+    quick: Quick | None = None
 
 
 def compile_constraint(text: str, owner: str, homes: frozenset[Home] | None, definitions: Names) -> Constraint:
     """The check of a constraint on values whose members stand at `homes` (None: not known). Raises NotCompilable."""
-    truth = _Compiler(definitions, owner, homes).part(parse(text), homes).truth
+    part = _Compiler(definitions, owner, homes).part(parse(text), homes)
+    truth, quick = part.truth, part.quick
 
     def holds(value: Any, resource: Any) -> bool:
         return truth([value], (resource, value)) is True
 
-    return holds
+    def holds_quickly(value: Any, resource: Any) -> bool:
+        return quick(value) if type(value) is dict else truth([value], (resource, value)) is True  # type: ignore[misc]
+
+    return holds if quick is None else holds_quickly
 
 
 def compile_path(text: str, home: Home, definitions: Names) -> Callable[[Any], Items]:
@@ -76,12 +86,12 @@ def _from_many(many: Many, homes: frozenset[Home] | None = None, names: frozense
     return Part(many, truth, homes, names)
 
 
-def _from_truth(truth: Truth) -> Part:
+def _from_truth(truth: Truth, quick: Quick | None = None) -> Part:
     def many(items: Items, scope: Scope) -> Items:
         found = truth(items, scope)
         return [] if found is None else [found]
 
-    return Part(many, truth, frozenset())
+    return Part(many, truth, frozenset(), quick=quick)
 
 
 class _Compiler:
@@ -168,14 +178,16 @@ class _Compiler:
             return self._typed(name, node.left, node.right.name, this)
         left, right = self.part(node.left, this), self.part(node.right, this)
         logic = _LOGIC.get(name)
+        quick = _quick(name, left.quick, right.quick)
         if logic is not None:
-            return _from_truth(logic(left.truth, right.truth))
+            return _from_truth(logic(left.truth, right.truth), quick)
         a, b = left.many, right.many
         if name == "|":
             return _from_many(lambda items, scope: _distinct(a(items, scope) + b(items, scope)), _both(left, right))
         if name in _BINARY:
             work = _BINARY[name]
-            return _from_many(lambda items, scope: work(a(items, scope), b(items, scope)), frozenset())
+            many: Many = lambda items, scope: work(a(items, scope), b(items, scope))  # noqa: E731 (as its siblings)
+            return replace(_from_many(many, frozenset()), quick=quick)
         raise NotCompilable(f"the operator {name}")
 
     def _typed(self, name: str, left: Node, type_name: str, this: frozenset[Home] | None) -> Part:
@@ -231,11 +243,12 @@ class _Compiler:
         source = self.part(node.source or Variable("$this"), this)
         before = source.many
         if name in {"exists", "empty"} and not arguments:
-            return _from_truth(_presence(source, name == "exists"))
+            return _from_truth(_presence(source, name == "exists"), _member(source.names, name == "exists"))
         if name in _SIMPLE and not arguments:
             work = _SIMPLE[name]
             homes = source.homes if name in _KEEPS else None if name in _LOSES else frozenset()
-            return _from_many(lambda items, scope: work(before(items, scope)), homes)
+            simple = _from_many(lambda items, scope: work(before(items, scope)), homes)
+            return replace(simple, quick=_negated(source.quick)) if name == "not" else simple
         if name in _ITERATING and len(arguments) == 1:
             return self._iterating(name, source, arguments[0])
         if name == "iif" and len(arguments) in {2, 3}:
@@ -326,6 +339,33 @@ def _stepper(names: frozenset[str]) -> Many:
 
 def _after(before: Many, step: Many) -> Many:
     return lambda items, scope: step(before(items, scope), scope)
+
+
+def _member(names: frozenset[str], wanted: bool) -> Quick | None:
+    if not names:
+        return None
+    both = names | {f"_{name}" for name in names}
+    if wanted:
+        return lambda value: not both.isdisjoint(value)
+    return lambda value: both.isdisjoint(value)
+
+
+def _negated(quick: Quick | None) -> Quick | None:
+    return None if quick is None else lambda value: not quick(value)
+
+
+def _quick(operator: str, a: Quick | None, b: Quick | None) -> Quick | None:
+    if a is None or b is None:
+        return None
+    made: Mapping[str, Quick] = {
+        "and": lambda value: a(value) and b(value),
+        "or": lambda value: a(value) or b(value),
+        "xor": lambda value: a(value) is not b(value),
+        "!=": lambda value: a(value) is not b(value),
+        "=": lambda value: a(value) is b(value),
+        "implies": lambda value: not a(value) or b(value),
+    }
+    return made.get(operator)
 
 
 def _presence(source: Part, wanted: bool) -> Truth:

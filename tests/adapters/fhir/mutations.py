@@ -106,6 +106,16 @@ def _wrong_target(site: Site) -> str:
     return f"{site.expression}.reference"
 
 
+def _foreign(site: Site) -> str:
+    _set(site, {"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": "QQ"})
+    return f"{site.expression}.code"
+
+
+def _script(site: Site) -> str:
+    site.value["div"] = '<div xmlns="http://www.w3.org/1999/xhtml">a<script>b</script></div>'
+    return f"{site.expression}.div"
+
+
 # kind -> (where it can happen, what it does; gives the expression of the finding)
 KINDS: Mapping[str, tuple[Callable[[Site], bool], Callable[[Site], str]]] = {
     "unknown member": (_is_object, _unknown),
@@ -137,7 +147,18 @@ KINDS: Mapping[str, tuple[Callable[[Site], bool], Callable[[Site], str]]] = {
     ),
     "second type of a choice": (lambda site: bool(site.element.choice), _second_type),
     "wrong target": (_with_reference, _wrong_target),
+    # what level full adds
+    "period reversed": (lambda site: _is(site, "Period"), lambda site: _set(site, {"start": "2025", "end": "2024"})),
+    "code without system": (lambda site: _is(site, "Quantity"), lambda site: _set(site, {"value": 1, "code": "mg"})),
+    "code that its system lacks": (lambda site: _is(site, "Coding"), _foreign),
+    "script in the narrative": (lambda site: _is(site, "Narrative"), _script),
+    "local reference to nothing": (lambda site: _is(site, "Reference"), lambda site: _set(site, {"reference": "#no"})),
+    "extension that says nothing": (lambda site: _is(site, "Extension"), lambda site: _set(site, {"url": "urn:x"})),
 }
+
+
+def _is(site: Site, type_name: str) -> bool:
+    return site.lone and site.type == type_name
 
 
 def _is_required(element: Element) -> bool:

@@ -63,6 +63,7 @@ RESOURCES: list[Resource] = [
                 "extension": [{"url": "code", "valueCodeableConcept": concept("urn:iso:std:iso:3166", "DE")}],
             },
         ],
+        "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><p>Anna Muster</p></div>'},
         "identifier": [
             {
                 **identifier("4711"),
