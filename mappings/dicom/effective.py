@@ -15,9 +15,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from adapters.dicom import Instance, read, tag_of
+from mappings.dicom.content import make_content
 from mappings.dicom.leaves import instant_of, moment
 from mappings.dicom.library import Files, Maps, emit_resource, load_maps, vendors_of
-from mappings.dicom.run import INVALID, NO_RULE, Node, Run
+from mappings.dicom.run import INVALID, NO_RULE, Made, Node, Run
 from mappings.dicom.study import content, study_key
 from mappings.dicom.vocabulary import Schemes
 from mappings.errors import SettingsError
@@ -133,6 +134,7 @@ class DicomMap:
 
     def _make(self, run: Run) -> bytes:
         """Fire every map; the instance's part of its study."""
+        run.labels["study"] = Made("ImagingStudy", run.study)
         for label in run.maps.instance:
             wanted = run.maps.resources[str(label)]
             before = run.begin()
@@ -141,6 +143,8 @@ class DicomMap:
             made = next((each for each in run.made.values() if each.type == wanted.type), None)
             if made is not None:
                 run.labels[wanted.label] = made
+            if made is not None and made.type == "DiagnosticReport":
+                make_content(run, made, run.maps.content)
         return content(run.maps.study, run, self.hash)
 
     def _vendor(self, instance: Instance) -> tuple[str, str]:

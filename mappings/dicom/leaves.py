@@ -6,6 +6,8 @@ takes several sources is asked once, with the first value of each; one that take
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -278,6 +280,47 @@ def coding(run: Run, node: Node) -> dict[str, Any] | None:
     return made or None
 
 
+_DOCUMENT, _DOCUMENT_LENGTH, _MIME = 0x00420011, 0x00420015, 0x00420012
+_CREATED = (0x00080023, 0x00080033)
+
+
+def document(run: Run, node: Node) -> dict[str, Any] | None:
+    """Encapsulated Document (0042,0011) → Attachment: cut to (0042,0015), else without the pad byte."""
+    element = node.dataset.get(_DOCUMENT)
+    if element is None or not element.value:
+        return None
+    length = run.text(node, _DOCUMENT_LENGTH)
+    data = element.value
+    if length.isdigit() and 0 < int(length) <= len(data):
+        data = data[: int(length)]
+    elif data[-1:] == b"\0":
+        data = data[:-1]
+    run.trace.append(f"{node.prefix}{_DOCUMENT:08X}")
+    mime = run.text(node, _MIME).lower()
+    return {
+        "contentType": mime if _MIME_TYPE.fullmatch(mime) else "application/octet-stream",
+        "data": base64.b64encode(data).decode(),
+        "size": len(data),
+        "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode(),
+    }
+
+
+_MIME_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
+
+
+def report_status(run: Run, completion: str, verification: str, preliminary: str) -> str | Partly | None:
+    """Completion Flag (0040,A491) × Verification Flag (0040,A493) × Preliminary Flag (0040,A496)."""
+    if preliminary == "PRELIMINARY":
+        return "preliminary"
+    found = {
+        ("PARTIAL", "VERIFIED"): "partial",
+        ("PARTIAL", "UNVERIFIED"): "partial",
+        ("COMPLETE", "UNVERIFIED"): "preliminary",
+        ("COMPLETE", "VERIFIED"): "final",
+    }
+    return found.get((completion, verification))
+
+
 _VALUES = (0x00080100, 0x00080119, 0x00080120)  # Code Value, Long Code Value, URN Code Value
 _SCHEME, _VERSION, _MEANING = 0x00080102, 0x00080103, 0x00080104
 
@@ -346,7 +389,11 @@ LEAVES: dict[str, Leaf] = {
     "laterality": Leaf(laterality, "Coding"),
     "image-type": Leaf(image_type, "string", whole=True),
     "scheme": Leaf(scheme, "uri", 2),
+    "report-status": Leaf(report_status, "code", 3),
 }
 
 # functions that take the item of a sequence
-ITEM_LEAVES: dict[str, tuple[Callable[[Run, Node], Any], str]] = {"coding": (coding, "Coding")}
+ITEM_LEAVES: dict[str, tuple[Callable[[Run, Node], Any], str]] = {
+    "coding": (coding, "Coding"),
+    "document": (document, "Attachment"),
+}

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.fhir import definitions
-from mappings.dicom.rows import Plan, Row, compile_rows, parse_source
+from mappings.dicom.content import Content
+from mappings.dicom.rows import Condition, Plan, Row, compile_rows, compile_when, parse_source
 from mappings.dicom.run import Node, Run, Source
 from mappings.engine.yamlfile import line_of
 from mappings.engine.yamlfile import read as read_yaml
@@ -48,6 +49,7 @@ class ResourceMap:
     keys: tuple[KeyPart, ...]
     plan: Plan
     needs: tuple[Source, ...]  # without any of these there is no such resource
+    when: Condition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ class Maps:
         self.study = self._study()
         self.instance = self._document("instance.yaml")["make"]
         self.excused = self._excused()
+        rules = self._document("content.yaml")
+        conclusions, groups, context = (
+            frozenset(str(each) for each in rules[name]) for name in ("conclusions", "groups", "context")
+        )
+        self.content = Content(conclusions, groups, context, self.table("Units"))
 
     # -- what rows refer to ------------------------------------------------------------------------------------
 
@@ -144,7 +151,8 @@ class Maps:
         label = Path(file).stem
         keys = tuple(_key(each, file) for each in raw.get("key", []))
         needs = tuple(parse_source(str(each), file, line_of(raw)) for each in raw.get("needs", []))
-        return ResourceMap(label, type_, keys, Plan(label, type_, self._rows(raw, type_, file)), needs)
+        when = compile_when(raw.get("when"), file, line_of(raw))
+        return ResourceMap(label, type_, keys, Plan(label, type_, self._rows(raw, type_, file)), needs, when)
 
     def _study(self) -> tuple[Row, ...]:
         file = "study.yaml"
@@ -188,6 +196,8 @@ def _key(raw: Any, file: str) -> KeyPart:
 
 def emit_resource(made_by: ResourceMap, run: Run, node: Node, role: str, text: str) -> dict[str, Any] | None:
     """Make a resource at a place, or find it made; its reference, with a display."""
+    if made_by.when is not None and not made_by.when(run, node):
+        return None
     if made_by.needs and not any(_first(run, node, source) for source in made_by.needs):
         return None
     before = run.begin()

@@ -18,7 +18,7 @@ from mappings.dicom.run import INVALID, NO_TARGET, Node, Run, Source, items
 from mappings.engine.yamlfile import Dict, line_of
 from mappings.errors import MapError
 
-__all__ = ["Library", "Plan", "Row", "compile_rows", "parse_source"]
+__all__ = ["Condition", "Library", "Plan", "Row", "compile_rows", "compile_when", "parse_source"]
 
 Values = Callable[[Run, Node], list[Any]]
 Condition = Callable[[Run, Node], bool]
@@ -360,36 +360,40 @@ class _Compiler:
         return emit
 
     def _when(self) -> Condition | None:
-        raw = self.raw.get("when")
-        if raw is None:
-            return None
-        if not isinstance(raw, dict):
-            raise self._error("`when` is a mapping")
-        tests = [self._test(str(name), wanted) for name, wanted in raw.items()]
-        return lambda run, node: all(test(run, node) for test in tests)
-
-    def _test(self, name: str, wanted: Any) -> Condition:
-        if name == "option":
-            options = {str(key): [value] if isinstance(value, str) else list(value) for key, value in wanted.items()}
-            return lambda run, node: all(run.settings.options.get(key, "") in values for key, values in options.items())
-        source = parse_source(name, self.file, self.line)
-
-        def texts(node: Node) -> list[str]:
-            return [text for place in source.places(node) for text in place.dataset.values(source.tags[-1])]
-
-        if wanted in ("valued", "empty"):
-            valued = wanted == "valued"
-            return lambda run, node: bool(texts(node) or _any_items(source, node)) == valued
-        negated = isinstance(wanted, dict)
-        listed = wanted.get("not", []) if isinstance(wanted, dict) else wanted
-        among = frozenset([listed] if isinstance(listed, str) else listed)
-        if negated:
-            return lambda run, node: not among.intersection(texts(node))
-        return lambda run, node: bool(among.intersection(texts(node)))
+        return compile_when(self.raw.get("when"), self.file, self.line)
 
 
-def _any_items(source: Source, node: Node) -> bool:
-    return any(place.dataset.items(source.tags[-1]) for place in source.places(node))
+def compile_when(raw: Any, file: str, line: int) -> Condition | None:
+    """`when`: each keyword is `valued`, `empty`, one of a list, or `not` of a list; all of them. Raises MapError."""
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise MapError(file, line, "`when` is a mapping")
+    tests = [_test(str(name), wanted, file, line) for name, wanted in raw.items()]
+    return lambda run, node: all(test(run, node) for test in tests)
+
+
+def _test(name: str, wanted: Any, file: str, line: int) -> Condition:
+    source = parse_source(name, file, line)
+
+    def texts(node: Node) -> list[str]:
+        return [text for place in source.places(node) for text in place.dataset.values(source.tags[-1])]
+
+    if wanted in ("valued", "empty"):
+        valued = wanted == "valued"
+        return lambda run, node: _there(source, node) == valued
+    negated = isinstance(wanted, dict)
+    listed = wanted.get("not", []) if isinstance(wanted, dict) else wanted
+    among = frozenset([listed] if isinstance(listed, str) else listed)
+    if negated:
+        return lambda run, node: not among.intersection(texts(node))
+    return lambda run, node: bool(among.intersection(texts(node)))
+
+
+def _there(source: Source, node: Node) -> bool:
+    """Whether an element has a value or items, of whatever type."""
+    found = [place.dataset.get(source.tags[-1]) for place in source.places(node)]
+    return any(element is not None and not element.empty for element in found)
 
 
 def _texts(run: Run, node: Node, source: Source) -> list[str]:
