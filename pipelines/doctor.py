@@ -1,7 +1,8 @@
 """The audit of a data folder (`tabellion doctor`): everything is derived anew from what lies on disk.
 
 Checks run from what others rest on upwards: folder, keys, journal, state, settings, tree, checkpoints, seals,
-registers, receipts. The first one that isn't sound is named and ends the audit: what rests on it says nothing more.
+registers, receipts, terminology packs. The first one that isn't sound is named and ends the audit: what rests on it
+says nothing more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pipelines.reads import RECORD, StateReader, StoredRecord
 from pipelines.registers import from_bytes, shown
 from pipelines.said import canonical
 from pipelines.topics import RECEIPT
+from terminology import Shelf, TerminologyError
 
 RECEIPTS_MAX = 1000  # receipts verified from end to end; all that they are made of is checked for every record
 
@@ -324,6 +326,20 @@ def _check_file(path: Path, connection: apsw.Connection, version: int) -> None:
             raise Unsound(f"{path.name} is damaged: {row[0]}")
 
 
+def check_packs(folder: DataFolder) -> int:
+    """Imported terminology packs are the files that were installed."""
+    shelf = Shelf(folder.packs_path)
+    try:
+        entries = [entry for entry in shelf.entries() if not entry.built_in]
+        for entry in entries:
+            shelf.open(entry, check=True)
+    except TerminologyError as error:
+        raise Unsound(str(error)) from error
+    finally:
+        shelf.close()
+    return len(entries)
+
+
 CHECKS: dict[str, Check] = {
     "folder": check_folder,
     "keys": check_keys,
@@ -335,4 +351,5 @@ CHECKS: dict[str, Check] = {
     "seals": check_seals,
     "registers": check_registers,
     "receipts": check_receipts,
+    "packs": check_packs,
 }

@@ -34,7 +34,15 @@ production = false
 tenant = "demo"
 processing_ids = ["P", "T"]
 zone = "America/New_York"
+translation = "{plan}"
 """
+PLAN = """\
+# made by `tabellion demo`: diagnoses in ICD-9-CM get an ICD-10-CM code beside them (docs/terminology.md)
+plan: demo
+rows:
+- {id: dx, element: Condition.code, from: icd-9-cm, to: icd-10-cm}
+"""
+_CONDITIONS = "SELECT body FROM record WHERE type='Condition' ORDER BY seq"
 _SETTLE = 60.0  # seconds for the service to settle all samples
 
 
@@ -56,7 +64,9 @@ def demonstrate(samples_folder: Path, place: Path) -> int:
     begun = time.monotonic()
     _clear(place)
     data, config = place / "data", place / "tabellion.toml"
-    config.write_text(CONFIG, encoding="utf-8")
+    plan = place / "plan.yaml"
+    plan.write_text(PLAN, encoding="utf-8")
+    config.write_text(CONFIG.format(plan=plan.resolve().as_posix()), encoding="utf-8")
     folder = init_folder(data, Identity(tenant="demo", institution="demo-hospital"))
     samples = load_samples(samples_folder)
     check = Checks()
@@ -66,6 +76,7 @@ def demonstrate(samples_folder: Path, place: Path) -> int:
         _send(service, samples, check)
         _settle(folder, check)
         _table(folder)
+        _codes(folder, check)
         key = str(folder.keystore.signer(folder.state_reader().log().number).vkey)
         (place / "log.vkey").write_text(key + "\n", encoding="utf-8")
         message = _subscribe(folder, key, check)
@@ -148,6 +159,23 @@ def _table(folder: DataFolder) -> None:
         print(f"  {info.topic:<34}{f'{info.first}..{info.next - 1}' if info.next else 'empty':>8}")
 
 
+def _codes(folder: DataFolder, check: Checks) -> None:
+    """ICD-9-CM diagnoses: those with an ICD-10-CM code beside them, and those that no map decides."""
+    print("\nDiagnoses in ICD-9-CM, translated after the channel's plan")
+    state = folder.state_reader()
+    bodies = [bytes(row[0]) for row in state.connection.execute(_CONDITIONS) if isinstance(row[0], bytes)]
+    left = state.worklist()
+    state.close()
+    codings = [json.loads(body).get("code", {}).get("coding", []) for body in bodies]
+    found = [[each["system"].rpartition("/")[2] + " " + each["code"] for each in coding] for coding in codings]
+    translated = [codes for codes in found if len(codes) == 2 and codes[0].startswith("icd-9-cm")]
+    for codes in translated:
+        print(f"  {codes[0]}  stands beside  {codes[1]}")
+    for row in left:
+        print(f"  icd-9-cm {row.code}  {row.status}: nothing is written, it is on the worklist")
+    check(bool(translated) and bool(left), f"{len(translated)} translated, {len(left)} left to a person")
+
+
 def _subscribe(folder: DataFolder, key: str, check: Checks) -> Message | None:
     print("\nReading the topics as a subscriber, verifying every receipt offline with the log's key")
     topics = folder.topics()
@@ -183,5 +211,6 @@ All of it held, in {seconds:.0f} s. What to try next:
   tabellion verify --record {place}/record.json --receipt {place}/receipt.json --key {place}/log.vkey
   tabellion topics tail fhir.demo.observation.v1 --data {place}/data --json
   tabellion convert sample_data/hl7v2/08-oru-numeric.hl7 --explain
+  tabellion codes worklist --data {place}/data
   tabellion doctor --data {place}/data
   docs/getting-started.md goes on from here""")

@@ -17,7 +17,8 @@ from pipelines.backup import back_up, restore
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder, init_folder
 from pipelines.deadletters import replay
-from pipelines.errors import SettingsError
+from pipelines.doctor import check_packs
+from pipelines.errors import PipelineError, SettingsError
 from pipelines.formats import maps
 from pipelines.messages import show
 from pipelines.settings import Settings
@@ -314,3 +315,14 @@ def test_a_backup_holds_the_packs_and_restore_translates_with_them(tmp_path: Pat
         bodies = [row[0] for row in state.connection.execute("SELECT body FROM record WHERE type='Condition'")]
     text = b"".join(body for body in bodies if isinstance(body, bytes))
     assert (text.count(b'"N97.9"'), text.count(b'"R05.9"')) == (1, 1)
+
+
+def test_doctor_finds_a_pack_that_is_not_the_installed_one(tmp_path: Path, samples: Path) -> None:
+    folder = init_folder(tmp_path / "data")
+    source = samples / "terminology" / "local-to-icd-10-cm.json"
+    (entry,) = import_source("fhir", Request(source, folder.packs_path), folder.packs_path)
+    assert check_packs(folder) == 1
+    entry.path.chmod(0o644)
+    entry.path.write_bytes(entry.path.read_bytes()[:-1] + b"\x07")
+    with pytest.raises(PipelineError, match="import it again"):
+        check_packs(folder)
