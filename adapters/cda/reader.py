@@ -59,7 +59,8 @@ def read(data: bytes, limits: ReadLimits = _LIMITS, legacy: str | None = None) -
     target = _Target(limits)
     parser = etree.XMLParser(
         target=target,  # type: ignore[arg-type] # lxml asks for no more than this
-        resolve_entities=False,
+        # there are none but XML's own five (see above), which False would leave as they are in attributes
+        resolve_entities="internal",  # type: ignore[arg-type] # lxml-stubs know only bool
         no_network=True,
         load_dtd=False,
         huge_tree=True,

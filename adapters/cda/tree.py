@@ -56,7 +56,7 @@ class Node:
 
     def leaves(self) -> list[int]:
         """The leaf numbers of its own attributes and text."""
-        return [*range(self.leaf, self.leaf + len(self.attrs)), *[run[2] for run in self.runs]]
+        return [*range(self.leaf, self.leaf + len(self.attrs)), *[run[2] for run in self.runs if run[2] >= 0]]
 
     def end(self) -> int:
         """One more than the last leaf number in and below it."""

@@ -117,11 +117,13 @@ def _element(node: Node, parts: list[str], resource: Resource, mark: Mark, aroun
     elif node.name == "caption" and around != "table":
         name = "b"
     elif name in ("col", "colgroup") and around not in ("table", "colgroup"):
+        _inside(node, parts, resource, mark, around)
         return
     made = "".join(_attributes(node, name, resource, mark))
     inner = _inner_style(node) if name == "span" else ""
     if name in _VOID:
         parts.append(f"<{name}{made}/>")
+        _inside(node, parts, resource, mark, around)  # nothing, unless the sender has put words into a line break
         return
     parts.append(f"<{name}{made}>{f'<{inner}>' if inner else ''}")
     if node.name == "renderMultiMedia":

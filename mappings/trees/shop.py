@@ -15,7 +15,7 @@ from mappings.trees.grammar import MapFile, Row, map_file
 from mappings.trees.guards import Guard, Verdict, read_guards
 from mappings.trees.library import Library
 from mappings.trees.paths import PathError, Predicate, Source, compile_path, compile_predicate
-from mappings.trees.run import ASIDE, CONFLICT, MAPPED, Resource, Run, Trace, undo
+from mappings.trees.run import ASIDE, CONFLICT, EXCUSED, MAPPED, Resource, Run, Trace, undo
 from mappings.trees.values import literal, steps
 from mappings.trees.writing import Put, compile_put, names_of
 
@@ -239,12 +239,12 @@ class Shop:
         elements = self._steps(plan, row.to, row.file, row.line)
         value = self._literal(row.value, elements[-1], row.file, row.line)
         put = compile_put(plan.home, elements)
-        also = self._also(row)
-        rule = self._rule(row, plan) if also else 0
+        also, reason = self._also(row), f"{row.file}: the row {row.id} says it"
 
         def constant(node: Node, resource: Resource, body: dict[str, Any], trace: Trace) -> bool:
-            if put(body, _copy(value)) and also:
-                _mark_also(also, node, rule, trace)
+            if put(body, _copy(value)):
+                for source in also:
+                    _excuse(resource.run, source, node, reason, deep=False)
             return False
 
         return constant
@@ -293,7 +293,7 @@ class Shop:
     def _sourced(self, row: Row, plan: Plan) -> RunRow:
         source = self.source(row.source, row.file, row.line, row.acts)
         rule = self._rule(row, plan)
-        also = self._also(row)
+        also, reason = self._also(row), f"{row.file}: the row {row.id} says it"
         fetch = source.fetch
         if not row.to:
             return self._unplaced(row, source)
@@ -328,13 +328,15 @@ class Shop:
                 if original is not None and twin is not None:
                     twin(body, {"extension": [{"url": ORIGINAL, "valueString": original}]})
                 wrote = True
-                _mark_also(also, node, rule, trace)
+                if also and all(state <= EXCUSED for _, state, _ in trace[start:]):
+                    for other in also:
+                        _excuse(resource.run, other, node, reason, deep=False)
             return wrote
 
         return run
 
     def _also(self, row: Row) -> list[Source]:
-        """What a row carries beside its source, because the value says it, too."""
+        """What a row's value says, too: beside a translated code its system and name."""
         return [self.source(path, row.file, row.line, frozenset({"*", "negated"})) for path in row.also]
 
     def _unplaced(self, row: Row, source: Source) -> RunRow:
@@ -492,19 +494,12 @@ class Shop:
         return statements
 
 
-def _mark_also(also: list[Source], node: Node, rule: int, trace: Trace) -> None:
-    for source in also:
-        for beside, part in source.fetch(node):
-            leaves = [beside.attribute_leaf(part)] if part else beside.leaves()
-            trace.extend([(rule, MAPPED, leaf) for leaf in leaves if leaf >= 0])
-
-
-def _excuse(run: Run, source: Source, node: Node, reason: str) -> None:
+def _excuse(run: Run, source: Source, node: Node, reason: str, deep: bool = True) -> None:
     for place, attribute in source.fetch(node):
         if attribute:
             run.excused.setdefault(place.attribute_leaf(attribute), reason)
         else:
-            for each in place.walk():
+            for each in place.walk() if deep else (place,):
                 for leaf in each.leaves():
                     run.excused.setdefault(leaf, reason)
 

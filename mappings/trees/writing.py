@@ -28,7 +28,8 @@ def compile_put(home: tuple[str, str], elements: tuple[Element, ...]) -> Put:
     name = last.name
     if inner is None:
         raise ValueError(f"{name} has no place")
-    rivals = tuple(each for each in names_of(inner, last) if each not in (name, f"_{name}")) if last.choice else ()
+    stem = name.removeprefix("_")
+    rivals = tuple(each for each in names_of(inner, last) if each not in (stem, f"_{stem}")) if last.choice else ()
     walk = [(each.name, each.repeats) for each in parents]
 
     def place(body: dict[str, Any]) -> dict[str, Any]:

@@ -228,3 +228,11 @@ def _value_or_error(data: bytes) -> None:
 def test_the_sample_documents_are_read_without_repair(samples: Path) -> None:
     for path in sorted((samples / "cda").glob("ccda_*.xml")):
         assert read(path.read_bytes()).issues == (), path.name
+
+
+def test_character_references_and_xmls_own_entities() -> None:
+    found = read(
+        b'<ClinicalDocument a="x &amp; y &lt; &#233; &quot; &apos;">t &amp; &lt;b&gt; &#x4e2d;<![CDATA[<c>]]></ClinicalDocument>'
+    )
+    assert found.root.attrs == {"a": "x & y < é \" '"}
+    assert found.root.text == "t & <b> 中<c>"
