@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mappings.bundle import bundle, resource
+from mappings.composition import compose
 from mappings.entities import hash_entity
 from mappings.errors import MapError, MapErrors, MappingError
 from mappings.ids import PUBLISHED_NAMESPACE
-from mappings.values import Change, Element, Mapped, MapSettings, Part, compose
+from mappings.values import Change, Element, Mapped, MapSettings, Part
 
 if TYPE_CHECKING:
     from mappings.engine.effective import EffectiveMap

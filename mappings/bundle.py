@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from adapters.fhir import JsonValue, encode, encode_trusted
-from mappings.values import Change, Mapped, compose
+from adapters.fhir import JsonValue, encode
+from mappings.values import Change, Mapped
 
 __all__ = ["bundle", "resource"]
 
 
 def resource(change: Change) -> dict[str, JsonValue]:
     """The resource that a change alone makes."""
-    found = compose(change.elements)
-    found["resourceType"] = change.type
-    found["id"] = change.id
-    return found
+    return change.resource
 
 
 def bundle(mapped: Mapped, base: str) -> bytes:
@@ -21,14 +18,15 @@ def bundle(mapped: Mapped, base: str) -> bytes:
 
     Each resource is encoded once and set into the Bundle's own bytes, whose keys stand here in their order.
     """
-    prefix = encode(f"{base}/")[:-1]
-    entries = []
+    prefix = encode(f"{base}/")[:-1].decode()
+    entries: list[bytes] = []
     for change in mapped.changes:
-        place = f"{change.type}/{change.id}".encode()
-        body = change.encoded if change.encoded is not None else encode_trusted(resource(change))
-        request = b'","request":{"method":"PUT","url":"' + place + b'"},"resource":'
-        entries.append(b'{"fullUrl":' + prefix + place + request + body + b"}")
-    parts = [b'"entry":[' + b",".join(entries) + b"]"]
+        place = f"{change.type}/{change.id}"
+        head = f'{{"fullUrl":{prefix}{place}","request":{{"method":"PUT","url":"{place}"}},"resource":'
+        entries += (head.encode(), change.encoded, b"},")
+    if entries:
+        entries[-1] = b"}"
+    parts = [b'"entry":[' + b"".join(entries) + b"]"]
     if mapped.control_id:
         parts.append(b'"identifier":{"value":' + encode(mapped.control_id) + b"}")
     parts.append(b'"resourceType":"Bundle"')

@@ -6,20 +6,17 @@ A resource is a set of registers (path, slot) -> value: `path` leads to the firs
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from adapters.fhir import JsonValue, decode_trusted, encode
+from adapters.fhir import JsonValue, decode_trusted, encode, encode_trusted
 from adapters.issue import Issue
+from mappings.composition import Register, compose
 
-__all__ = ["Change", "Element", "MapSettings", "Mapped", "Part", "compose"]
-
-_NUMBERS = re.compile(r"(\d+)")
+__all__ = ["Change", "Element", "MapSettings", "Mapped", "Part"]
 
 
 class Element(NamedTuple):  # a tuple: hundreds are made per message
@@ -31,20 +28,95 @@ class Element(NamedTuple):  # a tuple: hundreds are made per message
     rank: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Change:
     """What the message says about one resource. `patient`: id of its patient (the topic key), None without.
 
-    `encoded`: canonical bytes of the resource that the elements make, if they are known already. `event_time`: of this
-    resource, where it is not the message's.
+    `event_time`: of this resource, where it is not the message's. Nothing is changed after it is made. A Bundle needs
+    the bytes and no elements, the state both: each is made from the registers when first asked for, unless it is known.
     """
 
-    type: str
-    id: str
-    patient: str | None
-    elements: tuple[Element, ...]
-    encoded: bytes | None = field(default=None, compare=False, repr=False)
-    event_time: str | None = None
+    __slots__ = ("_elements", "_encoded", "_ranks", "_registers", "event_time", "id", "patient", "type")
+
+    def __init__(
+        self,
+        type_: str,
+        id_: str,
+        patient: str | None,
+        elements: tuple[Element, ...],
+        encoded: bytes | None = None,
+        event_time: str | None = None,
+    ) -> None:
+        self.type = type_
+        self.id = id_
+        self.patient = patient
+        self.event_time = event_time
+        self._elements: tuple[Element, ...] | None = elements
+        self._encoded: bytes | None = encoded
+        self._registers: Mapping[Register, Any] = {(each.path, each.slot): each.value for each in elements}
+        self._ranks: Mapping[Register, int] = _NO_RANKS
+
+    @classmethod
+    def of(
+        cls, type_: str, id_: str, patient: str | None, registers: Mapping[Register, Any], ranks: Mapping[Register, int]
+    ) -> Change:
+        """From registers that no one changes any more; `ranks` of those that have one."""
+        made = cls.__new__(cls)
+        made.type = type_
+        made.id = id_
+        made.patient = patient
+        made.event_time = None
+        made._elements = made._encoded = None
+        made._registers = registers
+        made._ranks = ranks
+        return made
+
+    def anew(self, elements: tuple[Element, ...]) -> Change:
+        """The same resource, of which other things are said."""
+        return Change(self.type, self.id, self.patient, elements, None, self.event_time)
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """Its registers, each with its rank."""
+        if self._elements is None:
+            ranks, element = self._ranks, tuple.__new__
+            self._elements = tuple(
+                [
+                    element(Element, (*register, value, ranks.get(register, 0) if ranks else 0))
+                    for register, value in self._registers.items()
+                ]
+            )
+        return self._elements
+
+    @property
+    def resource(self) -> dict[str, JsonValue]:
+        """The resource that it alone makes."""
+        found = compose(self._registers)
+        found["id"] = self.id
+        found["resourceType"] = self.type
+        return found
+
+    @property
+    def encoded(self) -> bytes:
+        """Canonical bytes of `resource`."""
+        if self._encoded is None:
+            self._encoded = encode_trusted(self.resource)
+        return self._encoded
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Change):
+            return NotImplemented
+        return self._said() == other._said()
+
+    def _said(self) -> tuple[object, ...]:
+        return self.type, self.id, self.patient, self.event_time, self.elements
+
+    __hash__ = None  # type: ignore[assignment]  # its values are lists and objects
+
+    def __repr__(self) -> str:
+        return f"Change({self.type!r}, {self.id!r}, {self.patient!r}, {self.elements!r})"
+
+
+_NO_RANKS: Mapping[Register, int] = MappingProxyType({})
 
 
 class Part(NamedTuple):
@@ -173,79 +245,3 @@ class Mapped:
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple([(first, second) for first, second in rows])
-
-
-@functools.lru_cache(maxsize=4096)
-def _natural(slot: str) -> list[str | int]:
-    """PID-9 before PID-13."""
-    return [int(part) if index % 2 else part for index, part in enumerate(_NUMBERS.split(slot))]
-
-
-def compose(registers: Iterable[tuple[Any, ...]]) -> dict[str, JsonValue]:
-    """Registers (path, slot, value, ...) to the elements of a resource; None values are left out.
-
-    Slots of one element follow each other in natural order; an outer register comes before one inside it.
-    """
-    resource: dict[str, JsonValue] = {}
-    slots: dict[str, list[tuple[str, Any]]] = {}
-    inner: list[tuple[str, Any]] = []
-    for register in registers:
-        path, slot, value = register[0], register[1], register[2]
-        if value is None:
-            continue
-        if slot:
-            known = slots.get(path)
-            if known is None:
-                slots[path] = [(slot, value)]
-            else:
-                known.append((slot, value))
-        elif "." in path:
-            inner.append((path, value))
-        elif path[-1] == "]":
-            resource.update(value)
-        else:
-            resource[path] = value
-    for path, value in sorted(inner, key=_path) if len(inner) > 1 else inner:
-        *parents, name = path.split(".")
-        place = _inside(resource, parents)
-        if name[-1] == "]":
-            place.update(value)
-        elif isinstance(value, dict) and isinstance(place.get(name), dict):
-            place[name] = {**value, **cast("dict[str, JsonValue]", place[name])}
-        else:
-            place.setdefault(name, value)
-    for path, rows in slots.items():
-        name = path
-        place = resource
-        if "." in path:
-            *parents, name = path.split(".")
-            place = _inside(resource, parents)
-        if len(rows) == 1 and name not in place:
-            place[name] = rows[0][1]  # as it is: compose never changes a value
-            continue
-        rows.sort(key=lambda row: _natural(row[0]))
-        for _, value in rows:
-            _extend(place, name, value)
-    return resource
-
-
-def _path(row: tuple[str, Any]) -> str:
-    return row[0]
-
-
-def _inside(place: dict[str, JsonValue], parents: list[str]) -> dict[str, JsonValue]:
-    """The object at a path of single elements. Copied on the way: values belong to their registers."""
-    for parent in parents:
-        found = place.get(parent)
-        inner: dict[str, JsonValue] = dict(found) if isinstance(found, dict) else {}
-        place[parent] = inner
-        place = inner
-    return place
-
-
-def _extend(place: dict[str, JsonValue], name: str, values: list[JsonValue]) -> None:
-    there = place.get(name)
-    if not isinstance(there, list):
-        place[name] = values
-        return
-    place[name] = there + [value for value in values if value not in there]

@@ -38,7 +38,7 @@ def checked(mapped: Mapped, level: Level) -> Mapped:
             aside[f"{change.type}/{change.id}"] = _meant(made)
             continue
         if repaired.removed:
-            change = replace(change, elements=_left(change, made, repaired.resource), encoded=None)
+            change = change.anew(_left(change, made, repaired.resource))
             issues += [
                 Issue("error", "invalid", None, each.expression, f"taken out: {each.cause}")
                 for each in repaired.removed
@@ -87,7 +87,7 @@ def _without(change: Change, aside: Mapping[str, Mapping[str, Any]]) -> Change:
         element._replace(value=_unlinked(element.value, aside, (change.type, element.path) == ("Provenance", "target")))
         for element in change.elements
     )
-    return change if elements == change.elements else replace(change, elements=elements, encoded=None)
+    return change if elements == change.elements else change.anew(elements)
 
 
 def _unlinked(value: Any, aside: Mapping[str, Mapping[str, Any]], drop: bool) -> Any:

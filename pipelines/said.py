@@ -7,7 +7,6 @@ bytes of each resource as if nothing were known of it. The writer only joins, se
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -94,16 +93,12 @@ def say(change: Change, family: str, table: Ownership, moved: Mapping[str, str],
     """What a message of this family says of one resource."""
     group = table.group(change.type, moved)
     whole = change.type in table.whole
-    body = change.encoded
     if whole:
-        values = {(each.path, each.slot): each.value for each in change.elements}
-        body = body or canonical(change.type, change.id, values)
-        return Said(change.type, change.id, change.patient, group, whole, merged, (), b"", body)
+        return Said(change.type, change.id, change.patient, group, whole, merged, (), b"", change.encoded)
     registers, exact = _registers(change, family, table)
     stamps, rows = to_parts(registers)
     ranks = tuple((stamp.owner, stamp.rank) for stamp in stamps)
-    if body is None or not exact:
-        body = canonical(change.type, change.id, shown(registers))
+    body = change.encoded if exact else canonical(change.type, change.id, shown(registers))
     time = instant(change.event_time)
     return Said(change.type, change.id, change.patient, group, whole, merged, ranks, rows, body, time)
 
@@ -111,13 +106,12 @@ def say(change: Change, family: str, table: Ownership, moved: Mapping[str, str],
 def whole(change: Change, table: Ownership, moved: Mapping[str, str]) -> Said:
     """A resource that is made anew each time, and replaced as a whole."""
     group = table.group(change.type, moved)
-    body = canonical(change.type, change.id, {(each.path, each.slot): each.value for each in change.elements})
-    return Said(change.type, change.id, change.patient, group, True, False, (), b"", body)
+    return Said(change.type, change.id, change.patient, group, True, False, (), b"", change.encoded)
 
 
 def canonical(type_: str, id_: str, values: Mapping[tuple[str, str], JsonValue]) -> bytes:
     """The one serialisation of a resource from what shows."""
-    resource = compose((path, slot, value) for (path, slot), value in values.items())
+    resource = compose(values)
     resource["resourceType"] = type_
     resource["id"] = id_
     return encode_trusted(resource)
@@ -156,8 +150,8 @@ def changes(mapped: Mapped) -> Sequence[tuple[Change, bool]]:
 def _add(found: dict[tuple[str, str], Change], change: Change) -> None:
     before = found.get((change.type, change.id))
     if before is not None:
-        change = replace(change, patient=before.patient or change.patient, elements=before.elements + change.elements)
-        change = replace(change, encoded=None)
+        patient, elements = before.patient or change.patient, before.elements + change.elements
+        change = Change(change.type, change.id, patient, elements)
     found[change.type, change.id] = change
 
 

@@ -28,7 +28,7 @@ def join(instances: Sequence[Mapped]) -> Mapped:
             places = {(element.path, element.slot) for element in known.elements}
             new = tuple(element for element in change.elements if (element.path, element.slot) not in places)
             if new and known is not change:
-                found[change.type, change.id] = replace(known, elements=known.elements + new)
+                found[change.type, change.id] = known.anew(known.elements + new)
     made = fold(instances[0].parts[0].id, parts.values()).changes
     ordered = sorted(found.values(), key=lambda change: change.type != "Patient")
     return replace(instances[0], changes=(*ordered, *made), parts=(), control_id="", timestamp=None)

@@ -11,7 +11,7 @@ from mappings.engine.runtime import Resource, Run, Trace
 from mappings.engine.templates import expand
 from mappings.leaves.base import Invalid
 from mappings.leaves.time import as_utc
-from mappings.values import Change, Element
+from mappings.values import Change
 
 if TYPE_CHECKING:
     from mappings.engine.workshop import Rule
@@ -225,20 +225,13 @@ def changes_of(resources: list[Resource]) -> tuple[Change, ...]:
     """The changes in Bundle order, each with its patient."""
     patients = [each for each in resources if each.kind == "Patient"]
     found = []
-    element = tuple.__new__
     for resource in resources:
         copy = resource.copy
         if copy is not None and not resource.ranks and resource.registers == copy.registers:
             found.append(copy.made())
             continue
-        ranks = resource.ranks
-        elements = tuple(
-            [
-                element(Element, (path, slot, value, ranks.get((path, slot), 0) if ranks else 0))
-                for (path, slot), value in resource.registers.items()
-            ]
-        )
-        found.append(Change(resource.kind, resource.id, _patient(resource, patients), elements))
+        patient = _patient(resource, patients)
+        found.append(Change.of(resource.kind, resource.id, patient, resource.registers, resource.ranks))
     return tuple(found)
 
 

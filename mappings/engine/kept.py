@@ -6,16 +6,13 @@ and only for types that hold no patient. The store is bounded and lives in the c
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapters.fhir import encode_trusted
-from mappings.bundle import resource
 from mappings.engine.codec import Marks
 from mappings.engine.datatypes import Value
 from mappings.engine.requirements import incomplete, lacking
 from mappings.engine.runtime import Resource, Run, Scope, Seat
-from mappings.values import Change, Element
+from mappings.values import Change
 
 if TYPE_CHECKING:
     from mappings.engine.fetching import Fetched
@@ -49,9 +46,7 @@ class Copy:
     def made(self) -> Change:
         """The change, the same object in every message."""
         if self.change is None:
-            elements = tuple(Element(path, slot, value) for (path, slot), value in self.registers.items())
-            bare = Change(self.kind, self.id, None, elements)
-            self.change = replace(bare, encoded=encode_trusted(resource(bare)))
+            self.change = Change.of(self.kind, self.id, None, self.registers, {})
         return self.change
 
 

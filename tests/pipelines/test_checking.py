@@ -79,8 +79,9 @@ def test_a_removal_stays() -> None:
 
 
 def test_a_resource_that_cant_stand_is_set_aside_and_named_where_it_was_meant() -> None:
-    fallen = replace(observation(), elements=(*observation().elements[:2], Element("subject", "", {"reference": "?"})))
-    named = replace(fallen, id="n", elements=(*fallen.elements, Element("identifier", "OBX-21", [{"value": "7"}])))
+    fallen = observation().anew((*observation().elements[:2], Element("subject", "", {"reference": "?"})))
+    identifier = Element("identifier", "OBX-21", [{"value": "7"}])
+    named = Change(fallen.type, "n", fallen.patient, (*fallen.elements, identifier))
     report = Change(
         "DiagnosticReport",
         "d",
@@ -110,7 +111,7 @@ def test_a_resource_that_cant_stand_is_set_aside_and_named_where_it_was_meant() 
 
 
 def test_nothing_left_is_a_failure() -> None:
-    fallen = replace(observation(), elements=(*observation().elements[:2], Element("subject", "", {"reference": "?"})))
+    fallen = observation().anew((*observation().elements[:2], Element("subject", "", {"reference": "?"})))
     with pytest.raises(CheckFailed) as error:
         check(fallen, PROVENANCE)
     assert error.value.place == "Observation.subject.reference"

@@ -29,6 +29,11 @@ def patient(*elements: Element, id_: str = "p1") -> Change:
     return Change("Patient", id_, id_, elements)
 
 
+def anew(change: Change, *elements: Element) -> Change:
+    """The same resource in a later message."""
+    return Change(change.type, change.id, change.patient, elements)
+
+
 def incoming(change: Change, place: Place = ADT, retired: bool = False) -> Incoming:
     family, origin = place
     return Incoming(say(change, family, TABLE, {}, retired), origin)
@@ -126,10 +131,10 @@ def test_the_event_beats_a_later_plain_word_and_a_derived_one_beats_nothing() ->
     store = Store()
     visit = Change("Encounter", "e1", "p1", (element("status", "cancelled", rank=1),))
     store.take(at(10), visit)
-    store.take(at(20), replace(visit, elements=(element("status", "in-progress"),)))
-    store.take(at(30), replace(visit, elements=(element("status", "unknown", rank=-1),)))
+    store.take(at(20), anew(visit, element("status", "in-progress")))
+    store.take(at(30), anew(visit, element("status", "unknown", rank=-1)))
     assert store.body("Encounter", "e1")["status"] == "cancelled"
-    store.take(at(40), replace(visit, elements=(element("status", "in-progress", rank=1),)))
+    store.take(at(40), anew(visit, element("status", "in-progress", rank=1)))
     assert store.body("Encounter", "e1")["status"] == "in-progress"
 
 
@@ -137,11 +142,11 @@ def test_an_events_removal_ends_with_the_next_word() -> None:
     store = Store()
     visit = Change("Encounter", "e1", "p1", (element("period.end", "2026-03-01"),))
     store.take(at(10), visit)
-    store.take(at(20), replace(visit, elements=(element("period.end", None, rank=1), element("status", "x", rank=1))))
+    store.take(at(20), anew(visit, element("period.end", None, rank=1), element("status", "x", rank=1)))
     assert "period" not in store.body("Encounter", "e1")
     store.take(at(15), visit)
     assert "period" not in store.body("Encounter", "e1")
-    store.take(at(30), replace(visit, elements=(element("period.end", "2026-03-05"),)))
+    store.take(at(30), anew(visit, element("period.end", "2026-03-05")))
     assert store.body("Encounter", "e1")["period"] == {"end": "2026-03-05"}
 
 
@@ -213,7 +218,7 @@ def test_decimals_keep_their_precision() -> None:
     value = {"valueQuantity": {"value": Decimal("13.20")}}
     result = Change("Observation", "o1", "p1", (element("value[x]", value),))
     store.take(at(10), result)
-    store.take(at(20), replace(result, elements=(element("status", "final"),)))
+    store.take(at(20), anew(result, element("status", "final")))
     assert store.body("Observation", "o1")["valueQuantity"] == {"value": Decimal("13.20")}
     assert str(store.body("Observation", "o1")["valueQuantity"]["value"]) == "13.20"
 
@@ -257,7 +262,7 @@ def test_a_corrected_report_keeps_its_other_results() -> None:
     every = [{"reference": f"Observation/{n}"} for n in range(12)]
     report = Change("DiagnosticReport", "r1", "p1", (element("result", every, "OBX"),))
     store.take(at(10, "ORU"), report)
-    store.take(at(20, "ORU"), replace(report, elements=(element("result", every[5:6], "OBX"),)))
+    store.take(at(20, "ORU"), anew(report, element("result", every[5:6], "OBX")))
     assert store.body("DiagnosticReport", "r1")["result"] == every
 
 
@@ -295,7 +300,7 @@ def test_a_resource_of_one_message_is_replaced_whole() -> None:
     header = Change("MessageHeader", "m1", None, (element("eventUri", "urn:a"), element("reason", {"text": "x"})))
     store = Store()
     store.take(at(10), header)
-    store.take(at(10), replace(header, elements=(element("eventUri", "urn:b"),)))
+    store.take(at(10), anew(header, element("eventUri", "urn:b")))
     assert store.body("MessageHeader", "m1") == {"resourceType": "MessageHeader", "id": "m1", "eventUri": "urn:b"}
     assert store.known["MessageHeader", "m1"].registers.data == b""
 

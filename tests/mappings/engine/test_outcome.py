@@ -180,18 +180,18 @@ def test_merge_links_both_and_retires_one() -> None:
 
 def test_compose() -> None:
     found = compose(
-        [
-            ("name", "PID-9", [{"text": "b"}]),
-            ("name", "PID-5", [{"text": "a"}, {"text": "c"}]),
-            ("telecom", "PID-14", [{"value": "2"}]),
-            ("telecom", "PID-13", [{"value": "1"}]),
-            ("value[x]", "", {"valueString": "x"}),
-            ("period.end", "", "2020"),
-            ("period.start", "", "2019"),
-            ("code.text", "", "t"),
-            ("code", "", {"coding": []}),
-            ("birthDate", "", None),
-        ]
+        {
+            ("name", "PID-9"): [{"text": "b"}],
+            ("name", "PID-5"): [{"text": "a"}, {"text": "c"}],
+            ("telecom", "PID-14"): [{"value": "2"}],
+            ("telecom", "PID-13"): [{"value": "1"}],
+            ("value[x]", ""): {"valueString": "x"},
+            ("period.end", ""): "2020",
+            ("period.start", ""): "2019",
+            ("code.text", ""): "t",
+            ("code", ""): {"coding": []},
+            ("birthDate", ""): None,
+        }
     )
     assert found == {
         "name": [{"text": "a"}, {"text": "c"}, {"text": "b"}],
