@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from adapters.hl7v2 import Issue, Message, group
+from adapters.hl7v2 import Delimiters, Issue, Message, group
 from mappings.engine.codec import NULL, Codec
 from mappings.engine.covering import Covering
 from mappings.engine.finish import changes_of, settle_resources
@@ -38,8 +38,7 @@ class EffectiveMap:
         self._shop = Workshop(library)
         self._covers: dict[int, Covering] = {}
         self._plans: dict[str, MessagePlan] = {}
-        self._codecs: dict[tuple[object, ...], Codec] = {}
-        self._prepared: tuple[MapSettings, ZoneInfo | None, Mapping[str, str]] | None = None
+        self._prepared: dict[int, _Prepared] = {}
 
     @property
     def hash(self) -> str:
@@ -127,28 +126,18 @@ class EffectiveMap:
         return found
 
     def _begin(self, message: Message, settings: MapSettings, trace: bool) -> Run:
-        prepared = self._prepared
-        if prepared is None or prepared[0] is not settings:
-            prepared = self._prepared = (settings, zone(settings.zone), self._options(settings))
-        _, channel_zone, options = prepared
+        prepared = self._prepared.get(id(settings))
+        if prepared is None:
+            if len(self._prepared) >= _CODECS:
+                self._prepared.clear()
+            prepared = _Prepared(settings, zone(settings.zone), self._options(settings))
+            self._prepared[id(settings)] = prepared
         fields = message.segments[0].fields
         stamp = fields[_MSH_TIME] if len(fields) > _MSH_TIME else ""
         offset = offset_of(stamp.split(message.delimiters.component or "\0")[0]) if stamp else None
-        chosen = (
-            settings.namespace,
-            settings.zone,
-            settings.default_authority,
-            tuple(sorted(settings.options.items())),
-        )
-        key = (message.delimiters, message.charset, offset, chosen, trace)
-        codec = self._codecs.get(key)
-        if codec is None:
-            if len(self._codecs) >= _CODECS:
-                self._codecs.clear()
-            context = LeafContext(channel_zone, offset, settings.default_authority or "")
-            codec = self._codecs[key] = Codec(message.delimiters, message.charset, context, trace)
+        codec = prepared.codec(message.delimiters, message.charset, offset, trace)
         authority = settings.default_authority or authority_of(fields, 4, codec)
-        return Run(message, settings, codec, options, authority)
+        return Run(message, settings, codec, prepared.options, authority)
 
     def _options(self, settings: MapSettings) -> Mapping[str, str]:
         found = {name: default for name, (default, _) in self.library.options.items()}
@@ -173,6 +162,29 @@ class EffectiveMap:
         from mappings.engine.checks import check
 
         check(self.library, self._shop)
+
+
+class _Prepared:
+    """What is the same for all messages of a channel. It holds the settings, so that their identity is a name."""
+
+    __slots__ = ("_codecs", "options", "settings", "zone")
+
+    def __init__(self, settings: MapSettings, zone: ZoneInfo | None, options: Mapping[str, str]) -> None:
+        self.settings = settings
+        self.zone = zone
+        self.options = options
+        self._codecs: dict[tuple[object, ...], Codec] = {}
+
+    def codec(self, delimiters: Delimiters, charset: str, offset: str | None, trace: bool) -> Codec:
+        """For messages with these separators, charset and offset of MSH-7."""
+        key = (delimiters, charset, offset, trace)
+        codec = self._codecs.get(key)
+        if codec is None:
+            if len(self._codecs) >= _CODECS:
+                self._codecs.clear()
+            context = LeafContext(self.zone, offset, self.settings.default_authority or "")
+            codec = self._codecs[key] = Codec(delimiters, charset, context, trace)
+        return codec
 
 
 def zone(name: str | None) -> ZoneInfo | None:
@@ -208,19 +220,18 @@ def _times(message: Message, codec: Codec) -> tuple[tuple[str | None, str | None
     """(event time in UTC, Bundle.timestamp), and the leaves of MSH that the Bundle itself carries."""
     header = message.segments[0]
     engine = []
-    timestamp = event = None
+    event = None
     sent = _stamp(header.fields, _MSH_TIME, codec)
     if sent is not None:
-        timestamp = sent
         engine.append((header.position, _MSH_TIME, 0))
     event_segment = message.first("EVN")
     if event_segment is not None:
         event = _stamp(event_segment.fields, _EVN_TIME, codec, loose=True)
     if event is None:
-        event = _stamp(header.fields, _MSH_TIME, codec, loose=True)
+        event = sent or _stamp(header.fields, _MSH_TIME, codec, loose=True)
     if message.control_id and message.control_id != NULL:
         engine.append((header.position, _MSH_CONTROL_ID, 0))
-    return (as_utc(event) if event is not None else None, timestamp), tuple(engine)
+    return (as_utc(event) if event is not None else None, sent), tuple(engine)
 
 
 def _stamp(fields: list[str], number: int, codec: Codec, loose: bool = False) -> str | None:
@@ -228,7 +239,8 @@ def _stamp(fields: list[str], number: int, codec: Codec, loose: bool = False) ->
     text = fields[number] if number < len(fields) else ""
     if not text or text == NULL:
         return None
-    text = text.split(codec.repetition)[0].split(codec.component)[0].split(codec.subcomponent)[0].strip()
+    if not text.isalnum():
+        text = text.split(codec.repetition)[0].split(codec.component)[0].split(codec.subcomponent)[0].strip()
     if loose:
         mark = max(text.find("+"), text.find("-"))
         head, offset = (text[:mark], text[mark:]) if mark > 0 else (text, "")

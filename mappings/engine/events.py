@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from mappings.engine.targets import literal, resolve
 if TYPE_CHECKING:
     from mappings.engine.workshop import Workshop
 
-__all__ = ["Event", "compile_events", "run_events"]
+__all__ = ["Event", "Events", "compile_events", "run_events"]
 
 _SLOT = "event"
 _EXPECTED = frozenset({"Encounter", "Patient"})  # what a trigger event is about
@@ -70,11 +70,24 @@ def _event(row: EventRow, kind: str, label: str | None, shop: Workshop) -> Event
     return Event(row.id, frozenset(row.events), label or "", kind, when, tuple(sets), row.remove, None, expected)
 
 
-def run_events(events: tuple[Event, ...], run: Run) -> None:
+class Events:
+    """The rows of a message map by trigger event."""
+
+    __slots__ = ("_any", "_named")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        named = {name for event in events for name in event.events} - {"*"}
+        self._named = {name: tuple(each for each in events if each.events & {name, "*"}) for name in named}
+        self._any = tuple(each for each in events if "*" in each.events)
+
+    def of(self, event: str) -> tuple[Event, ...]:
+        """The rows that a trigger event asks for."""
+        return self._named.get(event, self._any)
+
+
+def run_events(events: Events, run: Run) -> None:
     """Do what the message's trigger event says."""
-    for event in events:
-        if run.event not in event.events and "*" not in event.events:
-            continue
+    for event in events.of(run.event):
         if event.merge is not None:
             _merge(event.merge, run)
             continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.hl7v2 import Issue
-from mappings.engine.events import Event, run_events
-from mappings.engine.requirements import incomplete, lacking
+from mappings.engine.events import Events, run_events
+from mappings.engine.requirements import incomplete, lacking, requirements
 from mappings.engine.runtime import Resource, Run, Trace
 from mappings.engine.templates import expand
 from mappings.leaves.base import Invalid
@@ -22,7 +22,7 @@ _SHARED = frozenset({"Practitioner", "PractitionerRole", "Organization", "Locati
 _PATIENT = "patient"
 
 
-def settle_resources(run: Run, events: tuple[Event, ...], rules: list[Rule]) -> list[Resource]:
+def settle_resources(run: Run, events: Events, rules: list[Rule]) -> list[Resource]:
     """Write what joins the resources; give those that stand, in Bundle order without Provenance."""
     for link, resource, number, scope, position, own in run.links:
         if resource.wrote:
@@ -36,7 +36,7 @@ def settle_resources(run: Run, events: tuple[Event, ...], rules: list[Rule]) -> 
         if resource.wrote:
             for plan, seat in resource.deferred:
                 plan.finish(seat)
-            if resource.copy is None:
+            if resource.copy is None and requirements(resource).periods:
                 _check_periods(run, resource, rules)
     run_events(events, run)
     made = [each for each in run.resources if each.wrote and each.kind != "Provenance"]
@@ -55,10 +55,11 @@ def _before(found: list[Resource], position: int) -> Resource | None:
 def _check_periods(run: Run, resource: Resource, rules: list[Rule]) -> None:
     """per-1: a period that ends before it begins keeps its beginning."""
     registers = resource.registers
-    for key in [key for key in registers if key[0][-4:] == ".end"]:
-        start = registers.get((f"{key[0][:-4]}.start", ""))
-        if start is not None and registers[key] is not None and _before_in_time(registers[key], start):
+    for key, beginning in requirements(resource).periods:
+        end, start = registers[key], registers[beginning]
+        if start is not None and end is not None and _before_in_time(end, start):
             del registers[key]
+            resource.requirements = None
             name = f"{resource.kind}.{key[0]}"
             segment = run.message.segments[resource.position]
             text = "the end is before the start: the end is left out"
@@ -88,11 +89,13 @@ def _before_in_time(one: str, other: str) -> bool:
     return one[:length] < other[:length]
 
 
-_FIRST = {"MessageHeader": 0, "Patient": 1}
+_FIRST = {"MessageHeader": -2 << 32, "Patient": -1 << 32}
 
 
-def _order(resource: Resource) -> tuple[int, int, int]:
-    return _FIRST.get(resource.kind, 2), resource.position, resource.number
+def _order(resource: Resource) -> int:
+    """Those of the same place stay as they were made."""
+    kind = resource.kind
+    return _FIRST[kind] + resource.position if kind in _FIRST else resource.position
 
 
 def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
@@ -118,6 +121,8 @@ def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
                 text = f"the {resource.kind} is set aside: its required element {name} is missing"
                 run.issues.append(Issue("error", "required", where, f"{resource.kind}.{name}", text))
         standing = {id(each) for each in made if not each.aside}
+        if len(standing) == len(run.resources) - 1:
+            return  # all stand, and Provenance: no reference is lost
         for reference, target, holder in run.references:
             if "reference" in reference and id(target) not in standing and not holder.aside:
                 _loosen(reference, target)
@@ -139,6 +144,7 @@ def _drop(run: Run, rules: list[Rule], resource: Resource, path: str, slot: str,
         resource.registers[key] = left
     else:
         del resource.registers[key]
+        resource.requirements = None
     segment = run.message.segments[resource.position]
     text = f"a part of {path} is left out: a required element of it is missing"
     where = f"{segment.name}[{segment.number}]"
@@ -199,6 +205,7 @@ def _prune(resource: Resource) -> bool:
         left = _pruned(value)
         if left is None:
             del resource.registers[key]
+            resource.requirements = None
             gone = True
         elif left is not value:
             resource.registers[key] = left

@@ -13,7 +13,7 @@ from mappings.engine.codec import NULL
 from mappings.engine.codegen import asker
 from mappings.engine.conditions import compile_when
 from mappings.engine.emits import Link, compile_link
-from mappings.engine.events import Event, compile_events
+from mappings.engine.events import Events, compile_events
 from mappings.engine.grammar import MessageMap, MessageRow
 from mappings.engine.keys import Key, compile_key, nearest
 from mappings.engine.plans import PlaceScene, Plan
@@ -56,7 +56,7 @@ class MessagePlan:
     rows: tuple[Row, ...]
     wanted: dict[str, None]
     excused: dict[str, dict[int, list[tuple[int, int, str]]]]
-    events: tuple[Event, ...]
+    events: Events
     known: bool
 
 
@@ -72,7 +72,7 @@ def compile_message(message: MessageMap, shop: Workshop, known: bool = True) -> 
     if not known:
         # nothing is known of the groups of such a message: a segment is taken wherever it stands
         rows = tuple(row if "." in row.path else replace(row, path=f"*.{row.path}") for row in rows)
-    events = compile_events(shop, kinds)
+    events = Events(compile_events(shop, kinds))
     return MessagePlan(rows, dict.fromkeys(row.path for row in rows), _excused(message), events, known)
 
 
@@ -196,6 +196,8 @@ _NOBODY = Resource("", "", -1, 0, Scope("", None), "")
 def authority_of(fields: list[str], number: int, codec: Any) -> str:
     """The HD in a field of MSH as an authority: universal id, else namespace."""
     text = fields[number] if number < len(fields) else ""
+    if text.isalnum():
+        return text
     parts = [codec.plain(part) for part in text.split(codec.repetition)[0].split(codec.component)]
     if not parts or parts[0] == NULL:
         return ""

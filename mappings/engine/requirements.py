@@ -1,29 +1,71 @@
-"""What a resource can't stand without (R4 cardinality, min >= 1): per type once, checked per resource at run time."""
+"""What a resource can't stand without (R4 cardinality, min >= 1), and periods: what there is to look at depends only on
+which registers there are, so it is worked out once per set of them; their values are looked at in each resource.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.fhir import definitions
-from mappings.engine.runtime import Resource
+from mappings.engine.runtime import Register, Resource
 
-__all__ = ["Requirements", "lacking", "requirements"]
+__all__ = ["Requirements", "incomplete", "lacking", "requirements"]
+
+_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """`top`: required elements, each with the first steps of registers that fill it. `children`: register path of a
-    list of objects -> what each of them needs; filled when first asked."""
+    """Of a type with a set of registers. `top`: required elements, each with the registers that fill it; `items`: lists
+    of objects that need something, each with these names; `periods`: registers of ends with those of beginnings."""
 
-    top: tuple[tuple[str, frozenset[str]], ...]
+    top: tuple[tuple[str, tuple[Register, ...]], ...]
+    items: tuple[tuple[Register, tuple[tuple[str, str], ...]], ...]
+    periods: tuple[tuple[Register, Register], ...]
+    size: int
+
+
+_known: dict[tuple[str, tuple[Register, ...]], Requirements] = {}
+
+
+def requirements(resource: Resource) -> Requirements:
+    """Of a resource as it is; kept in it until registers come or go."""
+    registers = resource.registers
+    found = resource.requirements
+    if found is None or found.size != len(registers):
+        keys = (resource.kind, tuple(registers))
+        found = _known.get(keys)
+        if found is None:
+            if len(_known) >= _KEPT:
+                _known.clear()
+            found = _known[keys] = _requirements(*keys)
+        resource.requirements = found
+    return found
+
+
+def _requirements(kind: str, registers: tuple[Register, ...]) -> Requirements:
+    top = tuple(
+        (name, tuple(register for register in registers if register[0].partition(".")[0] in heads))
+        for name, heads in _required(kind)
+    )
+    items = []
+    for register in registers:
+        needed = _item(kind, register[0]) if register[1] else ()
+        if needed:
+            items.append((register, tuple((name, f"_{name}") for name in needed)))
+    periods = []
+    for register in registers:
+        start = (f"{register[0][:-4]}.start", "")
+        if register[0][-4:] == ".end" and start in registers:
+            periods.append((register, start))
+    return Requirements(top, tuple(items), tuple(periods), len(registers))
 
 
 @functools.cache
-def requirements(kind: str) -> Requirements:
-    """Of a resource type."""
+def _required(kind: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The required elements of a type, each with the first steps of registers that fill it."""
     rows = []
     children = definitions().children((kind, ""))
     for name, element in children.items():
@@ -35,10 +77,7 @@ def requirements(kind: str) -> Requirements:
                 if variant.choice == name:
                     heads |= {other, f"_{other}"}
         rows.append((name, frozenset(heads)))
-    return Requirements(tuple(rows))
-
-
-_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {}  # type -> register path -> what its objects need
+    return tuple(rows)
 
 
 @functools.cache
@@ -53,11 +92,12 @@ def _item(kind: str, path: str) -> tuple[str, ...]:
 
 def lacking(resource: Resource) -> str:
     """The first required element that the resource lacks, '' if it stands."""
-    registers: Mapping[Any, Any] = resource.registers
-    for name, heads in requirements(resource.kind).top:
-        if registers.get((name, "")) is not None:
-            continue
-        if not any(value is not None and path.partition(".")[0] in heads for (path, _), value in registers.items()):
+    registers = resource.registers
+    for name, filling in requirements(resource).top:
+        for register in filling:
+            if registers[register] is not None:
+                break
+        else:
             return name
     return ""
 
@@ -65,16 +105,10 @@ def lacking(resource: Resource) -> str:
 def incomplete(resource: Resource) -> list[tuple[str, str, Any]]:
     """(path, slot, object) of list objects that lack a required part."""
     found = []
-    needs = _NEEDS.get(resource.kind)
-    if needs is None:
-        needs = _NEEDS[resource.kind] = {}
-    for (path, slot), value in resource.registers.items():
-        if slot and value:
-            needed = needs.get(path)
-            if needed is None:
-                needed = needs[path] = _item(resource.kind, path)
-            if needed:
-                for item in value:
-                    if not all(name in item or f"_{name}" in item for name in needed):
-                        found.append((path, slot, item))
+    for register, needed in requirements(resource).items:
+        for item in resource.registers[register] or ():
+            for name, companion in needed:
+                if name not in item and companion not in item:
+                    found.append((*register, item))
+                    break
     return found

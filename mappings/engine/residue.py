@@ -5,6 +5,7 @@ Every non-empty leaf is counted exactly once: mapped, kept, excused or residue, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,7 @@ from mappings.engine.templates import TEMPLATE, expand
 
 if TYPE_CHECKING:
     from adapters.hl7v2 import Segment
+    from mappings.engine.codec import Codec
     from mappings.engine.workshop import Rule
 
 __all__ = ["Account", "account", "source_path"]
@@ -64,60 +66,107 @@ def account(
     reasons: dict[tuple[Spot, int], str] = {}
     if notes:
         _tell(run, rules, written, cells, notes, found, reasons)
-    excuses = _excuses(run, excused)
-    mapped = kept = left_out = 0
+    rest = _Rest(run, cells, _excuses(run, excused), covers, reasons, found)
     codec = run.codec
     repetition_mark, component_mark, subcomponent_mark = codec.repetition, codec.component, codec.subcomponent
-    twice = component_mark * 2
+    mapped = 0
     for segment in run.message.segments:
-        position = segment.position
-        done_here = written[position]
-        excuse = excuses.get(position)
-        number = -1
-        for text in segment.fields:
-            number += 1
-            if not text or number == 0 or (number < 3 and segment.name == "MSH"):
+        done = written[segment.position]
+        first = 3 if segment.name == "MSH" else 1
+        for field, text in enumerate(segment.fields):
+            if not text or field < first:
                 continue
             if repetition_mark in text:
-                parts: Iterable[tuple[int, str]] = enumerate(text.split(repetition_mark))
+                for repetition, part in enumerate(text.split(repetition_mark)):
+                    if part:
+                        carried = done.get((field, repetition) if repetition else field, 0)
+                        mapped += rest.repetition(part, carried, segment, field, repetition)
+            elif component_mark in text or subcomponent_mark in text:
+                mapped += rest.repetition(text, done.get(field, 0), segment, field, 0)
+            elif done.get(field, 0) & 1:
+                mapped += 1
             else:
-                parts = ((0, text),)
-            for repetition, part in parts:
-                if not part:
-                    continue
-                if subcomponent_mark in part:
-                    full = full_mask(part, 0, codec)
-                elif component_mark in part:
-                    if twice in part or part[0] == component_mark or part[-1] == component_mark:
-                        full = full_mask(part, 0, codec)
-                    else:
-                        full = (2 << part.count(component_mark)) - 1
-                else:
-                    full = 1
-                done = done_here.get((number, repetition) if repetition else number, 0)
-                if done:
-                    done &= full
-                    mapped += done.bit_count()
-                    if done == full:
-                        continue
-                rest = full & ~done
-                cell = cells.get((position, number, repetition))
-                if cell is None:
-                    cell = _NO_CELL
-                elif keeps := rest & cell[0]:
-                    kept += keeps.bit_count()
-                    rest &= ~keeps
-                    if not rest:
-                        continue
-                left = _left_out(rest, cell, excuse, segment, number, repetition, part, run, reasons, found)
-                left_out += left.bit_count()
-                rest &= ~left
-                if rest:
-                    _residue(rest, cell, segment, number, repetition, part, run, covers, found)
-    found.leaves = (mapped, kept, left_out, len(found.residue))
+                rest.take(1, segment, field, 0, text)
+    found.leaves = (mapped, rest.kept, len(found.excused), len(found.residue))
     return found
 
 
+class _Rest:
+    """What no rule carried over whole: kept beside, left out on purpose, or residue; each leaf told by its path."""
+
+    __slots__ = ("cells", "covers", "excuses", "found", "kept", "reasons", "run")
+
+    def __init__(
+        self,
+        run: Run,
+        cells: dict[Spot, Cell],
+        excuses: dict[int, list[Mapping[int, Any]]],
+        covers: Callable[[str, int, int], bool],
+        reasons: dict[tuple[Spot, int], str],
+        found: Account,
+    ) -> None:
+        self.run = run
+        self.cells = cells
+        self.excuses = excuses
+        self.covers = covers
+        self.reasons = reasons
+        self.found = found
+        self.kept = 0
+
+    def repetition(self, text: str, carried: int, segment: Segment, field: int, repetition: int) -> int:
+        """How many leaves of one repetition were carried over; the others are accounted for."""
+        codec = self.run.codec
+        if codec.subcomponent not in text:
+            # what is written has no bits of empty leaves: as many bits as leaves are all of them
+            leaves = text.split(codec.component)
+            count = carried.bit_count()
+            if count == len(leaves) - leaves.count(""):
+                return count
+        full = full_mask(text, 0, codec)
+        carried &= full
+        if carried != full:
+            self.take(full & ~carried, segment, field, repetition, text)
+        return carried.bit_count()
+
+    def take(self, rest: int, segment: Segment, field: int, repetition: int, text: str) -> None:
+        """Account for the leaves of one repetition that were not carried over."""
+        position, name = segment.position, segment.name
+        cell = self.cells.get((position, field, repetition), _NO_CELL)
+        keeps = rest & cell[0]
+        if keeps:
+            self.kept += keeps.bit_count()
+            rest &= ~keeps
+            if not rest:
+                return
+        rows: list[tuple[int, int, str]] = []
+        for fields in self.excuses.get(position, ()):
+            if field in fields:
+                rows += fields[field]
+            if 0 in fields:
+                rows += fields[0]
+        found = self.found
+        for bit, (component, subcomponent) in enumerate(_places(text, self.run.codec) if rest > 1 else _FIRST):
+            if not rest >> bit & 1:
+                continue
+            where = _path(name, segment.number, field, repetition + 1, component, subcomponent)
+            for of_component, of_subcomponent, rule in rows:
+                if of_component in (0, component) and of_subcomponent in (0, subcomponent):
+                    found.excused.append((where, rule))
+                    break
+            else:
+                if cell[1] >> bit & 1:
+                    found.excused.append((where, self.reasons[(position, field, repetition), bit]))
+                elif cell[3] >> bit & 1:
+                    found.residue.append((where, "set-aside"))
+                elif cell[2] >> bit & 1:
+                    found.residue.append((where, "invalid"))
+                else:
+                    covered = self.covers(name, field, component)
+                    found.residue.append((where, "no-target" if covered else "no-rule"))
+
+
+_path = functools.lru_cache(maxsize=8192)(path)  # the same few leaves are left in message after message
+_FIRST = ((1, 1),)
 _NO_CELL: Cell = [0, 0, 0, 0]
 
 
@@ -131,8 +180,11 @@ def _collect(resource: Resource, written: list[dict[Any, int]], cells: dict[Spot
         if rule == TEMPLATE:
             template: Any = marks
             here = written[position]
-            for name, mask in template.spots:
-                here[name] = here.get(name, 0) | mask
+            if here:
+                for name, mask in template.spots.items():
+                    here[name] = here.get(name, 0) | mask
+            else:
+                here.update(template.spots)
             for trace in template.others:
                 _one(trace, position, resource, written, cells, notes)
             continue
@@ -209,22 +261,16 @@ def source_path(segment: Segment, field: int, repetition: int, bit: int, run: Ru
     if not bit:
         return path(segment.name, segment.number, field, repetition + 1, 1, 1)
     parts = segment.fields[field].split(run.codec.repetition)
-    component, subcomponent = _place(parts[repetition], bit, run)
+    component, subcomponent = _places(parts[repetition], run.codec)[bit]
     return path(segment.name, segment.number, field, repetition + 1, component, subcomponent)
 
 
-def _place(text: str, bit: int, run: Run) -> tuple[int, int]:
-    """1-based component and subcomponent of a leaf's bit."""
-    codec = run.codec
+def _places(text: str, codec: Codec) -> list[tuple[int, int]]:
+    """1-based component and subcomponent of each leaf."""
+    parts = enumerate(text.split(codec.component), 1)
     if codec.subcomponent not in text:
-        return bit + 1, 1
-    at = 0
-    for index, part in enumerate(text.split(codec.component)):
-        count = part.count(codec.subcomponent) + 1
-        if bit < at + count:
-            return index + 1, bit - at + 1
-        at += count
-    return 1, 1
+        return [(component, 1) for component, _ in parts]
+    return [(component, at + 1) for component, part in parts for at in range(part.count(codec.subcomponent) + 1)]
 
 
 def _excuses(run: Run, excused: Mapping[str, Any]) -> dict[int, list[Mapping[int, Any]]]:
@@ -238,77 +284,3 @@ def _excuses(run: Run, excused: Mapping[str, Any]) -> dict[int, list[Mapping[int
             if whole:
                 found.setdefault(segment.position, []).append(whole)
     return found
-
-
-def _left_out(
-    rest: int,
-    cell: Cell,
-    excuse: Any,
-    segment: Segment,
-    field: int,
-    repetition: int,
-    text: str,
-    run: Run,
-    reasons: dict[Any, str],
-    found: Account,
-) -> int:
-    """The leaves that a map leaves out on purpose; each with its row."""
-    left = 0
-    spot = (segment.position, field, repetition)
-    if excuse is not None:
-        for fields in excuse:
-            for component, subcomponent, where in (*fields.get(field, ()), *fields.get(0, ())):
-                mask = rest & ~left & _mask(text, component, subcomponent, run)
-                left |= mask
-                while mask:
-                    bit = (mask & -mask).bit_length() - 1
-                    reasons[spot, bit] = where
-                    mask &= mask - 1
-    left |= rest & cell[1]
-    mask = left
-    while mask:
-        bit = (mask & -mask).bit_length() - 1
-        found.excused.append((source_path(segment, field, repetition, bit, run), reasons[spot, bit]))
-        mask &= mask - 1
-    return left
-
-
-def _mask(text: str, component: int, subcomponent: int, run: Run) -> int:
-    """The bits of a component or subcomponent, all without."""
-    if not component:
-        return -1
-    codec = run.codec
-    at = 0
-    for index, part in enumerate(text.split(codec.component), 1):
-        count = part.count(codec.subcomponent) + 1
-        if index == component:
-            if not subcomponent:
-                return ((1 << count) - 1) << at
-            return 1 << (at + subcomponent - 1) if subcomponent <= count else 0
-        at += count
-    return 0
-
-
-def _residue(
-    rest: int,
-    cell: Cell,
-    segment: Segment,
-    field: int,
-    repetition: int,
-    text: str,
-    run: Run,
-    covers: Callable[[str, int, int], bool],
-    found: Account,
-) -> None:
-    while rest:
-        bit = (rest & -rest).bit_length() - 1
-        component, subcomponent = _place(text, bit, run)
-        if cell[3] >> bit & 1:
-            reason = "set-aside"
-        elif cell[2] >> bit & 1:
-            reason = "invalid"
-        else:
-            reason = "no-target" if covers(segment.name, field, component) else "no-rule"
-        where = path(segment.name, segment.number, field, repetition + 1, component, subcomponent)
-        found.residue.append((where, reason))
-        rest &= rest - 1

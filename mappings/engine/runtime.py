@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.hl7v2 import Issue, Message, Segment, Tree
 from adapters.hl7v2.groups import Group
@@ -16,6 +16,9 @@ from mappings.engine.datatypes import Value
 from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.sources import parse
 from mappings.values import MapSettings
+
+if TYPE_CHECKING:
+    from mappings.engine.requirements import Requirements
 
 __all__ = ["Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
 
@@ -155,6 +158,7 @@ class Resource:
         "position",
         "ranks",
         "registers",
+        "requirements",
         "scope",
         "trace",
         "undo",
@@ -175,6 +179,7 @@ class Resource:
         self.deferred: list[tuple[Any, Seat]] = []
         self.undo: list[Any] | None = None
         self.copy: Any = None  # what it was made from if it was kept (kept.Copy)
+        self.requirements: Requirements | None = None  # what it needs, with the registers that it has
         self.wrote = False  # whether anything of the message stands in it, or in what it emits
         self.aside = ""  # why it is set aside; '' = it is not
 

@@ -34,7 +34,7 @@ the sender writes what is no code (a name in a coded field)."""
 
 
 class Template:
-    """What the coded rows wrote. `spots`: (field or (field, repetition), mapped) of plain writes; `others`: traces
+    """What the coded rows wrote. `spots`: field or (field, repetition) -> mapped, of plain writes; `others`: traces
     that say more; `traces`: all of them, relative to the segment."""
 
     __slots__ = ("others", "ranks", "registers", "spots", "traces", "used", "wrote")
@@ -54,7 +54,7 @@ class Template:
                 others.append(trace)
             else:
                 spots[name] = spots.get(name, 0) | mapped << shift
-        self.spots = tuple(spots.items())
+        self.spots = spots
         self.others = tuple(others)
 
 
