@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from adapters.fhir import JsonValue
 
-__all__ = ["Register", "compose"]
+__all__ = ["Register", "Shape", "compose", "shape_of"]
 
 Register: TypeAlias = tuple[str, str]
 """Path, which leads to the first repeating element or the leaf; slot, '' for a scalar, else the source."""
@@ -22,33 +22,42 @@ _KEPT = 4096
 _NUMBERS = re.compile(r"(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
     """What to do with the values of a set of registers, each named by its place in it."""
 
+    registers: tuple[Register, ...]
     plain: tuple[tuple[str, int], ...]  # element
     choices: tuple[int, ...]  # an object with the element's name and its companion's
     inner: tuple[tuple[tuple[str, ...], str, int], ...]  # objects to go through, element
     lists: tuple[tuple[tuple[str, ...], str, tuple[int, ...]], ...]  # objects to go through, element, slots in order
+    facts: dict[str, Any]  # what is known of a resource of a type with these registers
 
 
-_shapes: dict[tuple[Register, ...], _Shape] = {}
+_shapes: dict[tuple[Register, ...], Shape] = {}
 
 
-def compose(registers: Mapping[Register, JsonValue]) -> dict[str, JsonValue]:
-    """The elements of a resource; a register whose value is None is left out.
-
-    Slots of one element follow each other in natural order; an outer register comes before one inside it.
-    """
-    values = list(registers.values())
-    if None in values:
-        return compose({register: value for register, value in registers.items() if value is not None})
+def shape_of(registers: Mapping[Register, object]) -> Shape:
+    """The shape of these registers."""
     keys = tuple(registers)
     shape = _shapes.get(keys)
     if shape is None:
         if len(_shapes) >= _KEPT:
             _shapes.clear()
         shape = _shapes[keys] = _shape(keys)
+    return shape
+
+
+def compose(registers: Mapping[Register, JsonValue], shape: Shape | None = None) -> dict[str, JsonValue]:
+    """The elements of a resource; a register whose value is None is left out. `shape`: theirs, if it is known.
+
+    Slots of one element follow each other in natural order; an outer register comes before one inside it.
+    """
+    values = list(registers.values())
+    if None in values:
+        return compose({register: value for register, value in registers.items() if value is not None})
+    if shape is None:
+        shape = shape_of(registers)
     resource = {name: values[at] for name, at in shape.plain}
     for at in shape.choices:
         resource.update(cast("dict[str, JsonValue]", values[at]))
@@ -61,7 +70,7 @@ def compose(registers: Mapping[Register, JsonValue]) -> dict[str, JsonValue]:
     return resource
 
 
-def _shape(keys: tuple[Register, ...]) -> _Shape:
+def _shape(keys: tuple[Register, ...]) -> Shape:
     plain: list[tuple[str, int]] = []
     choices: list[int] = []
     inner: list[tuple[str, int]] = []
@@ -85,7 +94,8 @@ def _shape(keys: tuple[Register, ...]) -> _Shape:
             continue
         rows.sort(key=lambda row: _natural(row[0]))
         lists.append((*_split(path), tuple(at for _, at in rows)))
-    return _Shape(tuple(sorted(plain)), tuple(choices), tuple((*_split(path), at) for path, at in inner), tuple(lists))
+    outer = tuple((*_split(path), at) for path, at in inner)
+    return Shape(keys, tuple(sorted(plain)), tuple(choices), outer, tuple(lists), {})
 
 
 def _split(path: str) -> tuple[tuple[str, ...], str]:

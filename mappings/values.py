@@ -13,8 +13,11 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from adapters.fhir import JsonValue, decode_trusted, encode, encode_trusted
+from adapters.fhir import JsonValue, decode_trusted, encode, encode_trusted
 from adapters.issue import Issue
-from mappings.composition import Register, compose
+from mappings.composition import Register, Shape, compose
+
+__all__ = ["Change", "Element", "MapSettings", "Mapped", "Part"]
 
 __all__ = ["Change", "Element", "MapSettings", "Mapped", "Part"]
 
@@ -35,7 +38,7 @@ class Change:
     the bytes and no elements, the state both: each is made from the registers when first asked for, unless it is known.
     """
 
-    __slots__ = ("_elements", "_encoded", "_ranks", "_registers", "event_time", "id", "patient", "type")
+    __slots__ = ("_elements", "_encoded", "_ranks", "_registers", "_shape", "event_time", "id", "patient", "type")
 
     def __init__(
         self,
@@ -54,12 +57,19 @@ class Change:
         self._encoded: bytes | None = encoded
         self._registers: Mapping[Register, Any] = {(each.path, each.slot): each.value for each in elements}
         self._ranks: Mapping[Register, int] = _NO_RANKS
+        self._shape: Shape | None = None
 
     @classmethod
     def of(
-        cls, type_: str, id_: str, patient: str | None, registers: Mapping[Register, Any], ranks: Mapping[Register, int]
+        cls,
+        type_: str,
+        id_: str,
+        patient: str | None,
+        registers: Mapping[Register, Any],
+        ranks: Mapping[Register, int],
+        shape: Shape | None = None,
     ) -> Change:
-        """From registers that no one changes any more; `ranks` of those that have one."""
+        """From registers that no one changes any more; `ranks` of those that have one; `shape` if it is known."""
         made = cls.__new__(cls)
         made.type = type_
         made.id = id_
@@ -68,6 +78,7 @@ class Change:
         made._elements = made._encoded = None
         made._registers = registers
         made._ranks = ranks
+        made._shape = shape
         return made
 
     def anew(self, elements: tuple[Element, ...]) -> Change:
@@ -90,7 +101,7 @@ class Change:
     @property
     def resource(self) -> dict[str, JsonValue]:
         """The resource that it alone makes."""
-        found = compose(self._registers)
+        found = compose(self._registers, self._shape)
         found["id"] = self.id
         found["resourceType"] = self.type
         return found

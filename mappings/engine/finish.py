@@ -59,7 +59,7 @@ def _check_periods(run: Run, resource: Resource, rules: list[Rule]) -> None:
         end, start = registers[key], registers[beginning]
         if start is not None and end is not None and _before_in_time(end, start):
             del registers[key]
-            resource.requirements = None
+            resource.shape = None
             name = f"{resource.kind}.{key[0]}"
             segment = run.message.segments[resource.position]
             text = "the end is before the start: the end is left out"
@@ -144,7 +144,7 @@ def _drop(run: Run, rules: list[Rule], resource: Resource, path: str, slot: str,
         resource.registers[key] = left
     else:
         del resource.registers[key]
-        resource.requirements = None
+        resource.shape = None
     segment = run.message.segments[resource.position]
     text = f"a part of {path} is left out: a required element of it is missing"
     where = f"{segment.name}[{segment.number}]"
@@ -205,7 +205,7 @@ def _prune(resource: Resource) -> bool:
         left = _pruned(value)
         if left is None:
             del resource.registers[key]
-            resource.requirements = None
+            resource.shape = None
             gone = True
         elif left is not value:
             resource.registers[key] = left
@@ -234,11 +234,12 @@ def changes_of(resources: list[Resource]) -> tuple[Change, ...]:
     found = []
     for resource in resources:
         copy = resource.copy
-        if copy is not None and not resource.ranks and resource.registers == copy.registers:
+        ranks = resource.ranks
+        if copy is not None and not ranks and resource.registers == copy.registers:
             found.append(copy.made())
             continue
         patient = _patient(resource, patients)
-        found.append(Change.of(resource.kind, resource.id, patient, resource.registers, resource.ranks))
+        found.append(Change.of(resource.kind, resource.id, patient, resource.registers, ranks, resource.shape))
     return tuple(found)
 
 

@@ -28,6 +28,7 @@ def begin(run: Run) -> Resource:
 def complete(made: Resource, others: Sequence[Resource], sha256: str, map_hash: str) -> None:
     """Everything that only the finished Bundle can say."""
     registers = made.registers
+    made.shape = None
     registers["target", "bundle"] = [{"reference": f"{other.kind}/{other.id}"} for other in others]
     registers["entity", "0-message"] = [hash_entity("source message", sha256)]
     registers["entity", "1-map"] = [hash_entity("effective map", map_hash)]

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.fhir import definitions
-from mappings.engine.runtime import Register, Resource
+from mappings.composition import Register, shape_of
+from mappings.engine.runtime import Resource
 
 __all__ = ["Requirements", "incomplete", "lacking", "requirements"]
-
-_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +23,16 @@ class Requirements:
     top: tuple[tuple[str, tuple[Register, ...]], ...]
     items: tuple[tuple[Register, tuple[tuple[str, str], ...]], ...]
     periods: tuple[tuple[Register, Register], ...]
-    size: int
-
-
-_known: dict[tuple[str, tuple[Register, ...]], Requirements] = {}
 
 
 def requirements(resource: Resource) -> Requirements:
-    """Of a resource as it is; kept in it until registers come or go."""
-    registers = resource.registers
-    found = resource.requirements
-    if found is None or found.size != len(registers):
-        keys = (resource.kind, tuple(registers))
-        found = _known.get(keys)
-        if found is None:
-            if len(_known) >= _KEPT:
-                _known.clear()
-            found = _known[keys] = _requirements(*keys)
-        resource.requirements = found
+    """Of a resource as it is."""
+    shape = resource.shape
+    if shape is None or len(shape.registers) != len(resource.registers):
+        shape = resource.shape = shape_of(resource.registers)
+    found: Requirements | None = shape.facts.get(resource.kind)
+    if found is None:
+        found = shape.facts[resource.kind] = _requirements(resource.kind, shape.registers)
     return found
 
 
@@ -60,7 +51,7 @@ def _requirements(kind: str, registers: tuple[Register, ...]) -> Requirements:
         start = (f"{register[0][:-4]}.start", "")
         if register[0][-4:] == ".end" and start in registers:
             periods.append((register, start))
-    return Requirements(top, tuple(items), tuple(periods), len(registers))
+    return Requirements(top, tuple(items), tuple(periods))
 
 
 @functools.cache

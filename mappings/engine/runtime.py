@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from adapters.hl7v2 import Issue, Message, Segment, Tree
 from adapters.hl7v2.groups import Group
+from mappings.composition import Register, Shape
 from mappings.engine.codec import Codec, Marks
 from mappings.engine.datatypes import Value
 from mappings.engine.fetching import Fetch, fetcher, raw_text
 from mappings.engine.sources import parse
 from mappings.values import MapSettings
 
-if TYPE_CHECKING:
-    from mappings.engine.requirements import Requirements
-
 __all__ = ["Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
 
-Register: TypeAlias = tuple[str, str]
 Trace: TypeAlias = tuple[int, int, int, int, int, Marks]
 """(rule, segment position, field, 0-based repetition, bit of the first leaf, marks): the lineage of one write."""
 
@@ -158,8 +155,8 @@ class Resource:
         "position",
         "ranks",
         "registers",
-        "requirements",
         "scope",
+        "shape",
         "trace",
         "undo",
         "wrote",
@@ -179,7 +176,7 @@ class Resource:
         self.deferred: list[tuple[Any, Seat]] = []
         self.undo: list[Any] | None = None
         self.copy: Any = None  # what it was made from if it was kept (kept.Copy)
-        self.requirements: Requirements | None = None  # what it needs, with the registers that it has
+        self.shape: Shape | None = None  # of its registers, once they are there; None again when one goes
         self.wrote = False  # whether anything of the message stands in it, or in what it emits
         self.aside = ""  # why it is set aside; '' = it is not
 
