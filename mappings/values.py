@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from adapters.fhir import JsonValue, decode_trusted, encode, encode_trusted
-from adapters.fhir import JsonValue, decode_trusted, encode, encode_trusted
 from adapters.issue import Issue
 from mappings.composition import Register, Shape, compose
 
