@@ -6,8 +6,13 @@ The name is the resource type and the key's parts, each with its length before i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha1
 from uuid import UUID
+
+try:
+    # CPython's own: OpenSSL's takes longer to set up than these few bytes take to hash, and ids are made by the dozen
+    from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]
+except ImportError:  # built without it
+    from hashlib import sha1
 
 __all__ = ["PUBLISHED_NAMESPACE", "resource_id"]
 
@@ -22,5 +27,5 @@ def resource_id(namespace: bytes, resource_type: str, parts: Iterable[str]) -> s
     """The id of a resource of this type with this key; `namespace` = 16 bytes."""
     name = resource_type + "".join([f"|{len(part)}:{part}" for part in parts])
     # SHA-1 because UUIDv5 says so; secrecy rests on the namespace
-    text = sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
+    text: str = sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

@@ -226,7 +226,10 @@ def _times(message: Message, codec: Codec) -> tuple[tuple[str | None, str | None
         engine.append((header.position, _MSH_TIME, 0))
     event_segment = message.first("EVN")
     if event_segment is not None:
-        event = _stamp(event_segment.fields, _EVN_TIME, codec, loose=True)
+        recorded = event_segment.field(_EVN_TIME)
+        # the usual case: both are the time of sending
+        event = sent if recorded == header.field(_MSH_TIME) else None
+        event = event or _stamp(event_segment.fields, _EVN_TIME, codec, loose=True)
     if event is None:
         event = sent or _stamp(header.fields, _MSH_TIME, codec, loose=True)
     if message.control_id and message.control_id != NULL:

@@ -47,6 +47,7 @@ class Row:
     key: Key | None
     links: tuple[Link, ...]
     back: tuple[tuple[str, Link], ...]
+    straight: bool  # all maps are of its own segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,9 @@ def _row(row: MessageRow, kinds: dict[str, str], shop: Workshop) -> Row:
         key = compile_key(row.key, kind, scene, own, None, row.file, row.line)
     found = compile_when(row.when, scene, row.line)
     when = None if found is None else asker(found, "at.fields")
-    return Row(
-        row.id, row.path, own, row.label or row.id, row.make, row.into, plans, when, key, tuple(links), tuple(back)
-    )
+    straight = bool(plans) and all(plan.own == own for plan in plans)
+    label = row.label or row.id
+    return Row(row.id, row.path, own, label, row.make, row.into, plans, when, key, tuple(links), tuple(back), straight)
 
 
 def _excused(message: MessageMap) -> dict[str, dict[int, list[tuple[int, int, str]]]]:
@@ -133,9 +134,12 @@ def run_rows(plan: MessagePlan, run: Run, places: dict[str, list[tuple[Scope, Se
 
 
 def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
-    seats = _seats(row, run, scope, segment)
-    if not seats:
-        return
+    if row.straight and segment is not None:
+        seats = [(plan, Seat(run, _NOBODY, segment, scope)) for plan in row.by]
+    else:
+        seats = _seats(row, run, scope, segment)
+        if not seats:
+            return
     seat = seats[0][1]
     if row.when is not None:
         asked = seat if segment is None or seat.segment is segment else Seat(run, _NOBODY, segment, scope)

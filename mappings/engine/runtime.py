@@ -85,7 +85,11 @@ class Scope:
         """Make a resource known here and in all groups around."""
         scope: Scope | None = self
         while scope is not None:
-            scope.labels.setdefault(label, []).append(resource)
+            known = scope.labels.get(label)
+            if known is None:
+                scope.labels[label] = [resource]
+            else:
+                known.append(resource)
             scope = scope.parent
 
     def nearest(self, label: str) -> list[Resource]:
@@ -239,9 +243,10 @@ class Run:
 
     def resource(self, kind: str, id_: str, position: int, scope: Scope, label: str) -> Resource:
         """The resource of this id: a new one, or the one that this message has made already."""
-        found = self.by_key.get((kind, id_))
+        key = (kind, id_)
+        found = self.by_key.get(key)
         if found is None:
-            found = self.by_key[kind, id_] = Resource(kind, id_, len(self.resources), position, scope, label)
+            found = self.by_key[key] = Resource(kind, id_, len(self.resources), position, scope, label)
             self.resources.append(found)
         return found
 
