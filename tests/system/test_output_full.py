@@ -1,4 +1,4 @@
-"""All output of `convert` over the shared data is valid at level full, or the resource is listed with its source's defect.
+"""All output of `convert` over the shared data is valid at level full, or listed with its source's defect.
 
 HL7 v2 has its own test (test_corpus); nothing of it is listed. Here are the other formats.
 """
