@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 __all__ = ["Bell", "Listener", "bell"]
 
-_RING, _STOP = b"r", b"s"
+_RING, _STOP, _LEAVE = b"r", b"s", b"l"
 
 
 class Listener:
@@ -22,6 +22,7 @@ class Listener:
     def __init__(self, connection: Connection[bytes, bytes]) -> None:
         self._connection = connection
         self.stopped = False
+        self.leaving = False  # end at the next commit: another one goes on, with other settings
         self.orphaned = False
 
     def wait(self, seconds: float) -> bool:
@@ -30,7 +31,9 @@ class Listener:
         try:
             while not self.orphaned and self._connection.poll(0.0 if heard or self.stopped else seconds):
                 heard = True
-                self.stopped = self._connection.recv_bytes() == _STOP or self.stopped
+                word = self._connection.recv_bytes()
+                self.stopped = word == _STOP or self.stopped
+                self.leaving = word == _LEAVE or self.leaving
         except (EOFError, OSError):
             self.orphaned = True
         return heard
@@ -59,6 +62,10 @@ class Bell:
     def stop(self) -> None:
         """Finish what there is, then end."""
         self._send(_STOP)
+
+    def leave(self) -> None:
+        """End at the next commit: another one goes on."""
+        self._send(_LEAVE)
 
     def _send(self, word: bytes) -> None:
         with suppress(BlockingIOError, OSError):  # full, or nobody is there any more

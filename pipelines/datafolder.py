@@ -8,6 +8,7 @@ blobs/             bodies over 1 MiB
 state.sqlite       everything settled
 checkpoint         the last published checkpoint
 outbound.sqlite    messages of ours on their way to other systems
+stopped.json       channels that an operator has stopped
 links.sqlite       sequence numbers of links that use them
 groups.sqlite      offsets of consumer groups on the embedded topics
 terminology/       packs that were imported, see docs/terminology.md
@@ -65,6 +66,8 @@ class DataFolder:
         self.outbound_path = path / "outbound.sqlite"
         self.packs_path = path / "terminology"
         self.links_path = path / "links.sqlite"
+        self.stopped_path = path / "stopped.json"
+        self.socket_path = path / "control.sock"
 
     @cached_property
     def keystore(self) -> Keystore:

@@ -1,4 +1,4 @@
-"""Metrics in the Prometheus text format 0.0.4: counters and gauges, nothing more.
+"""Metrics in the Prometheus text format 0.0.4: counters, gauges and histograms, nothing more.
 
 Names and labels are fixed words of ours (channel names, codes), never content of messages. Each process has its own
 registry; those without a surface leave a snapshot in the data folder, and the HTTP surface joins all texts.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from threading import Lock
 
@@ -24,6 +25,8 @@ class _Metric:
     kind: str
     help: str
     series: dict[tuple[tuple[str, str], ...], float] = field(default_factory=dict)
+    bounds: tuple[float, ...] = ()
+    spreads: dict[tuple[tuple[str, str], ...], tuple[tuple[int, ...], float]] = field(default_factory=dict)
 
 
 class Registry:
@@ -43,6 +46,12 @@ class Registry:
         """Declare a gauge."""
         return Gauge(self._declare(name, "gauge", help_), self._lock)
 
+    def histogram(self, name: str, help_: str, bounds: tuple[float, ...]) -> Histogram:
+        """Declare a histogram; `bounds` without the infinite one."""
+        metric = self._declare(name, "histogram", help_)
+        metric.bounds = bounds
+        return Histogram(metric, self._lock)
+
     def _declare(self, name: str, kind: str, help_: str) -> _Metric:
         if not _NAME.fullmatch(name) or name in self._metrics:
             raise ValueError(f"metric {name}: not a name, or declared twice")
@@ -56,6 +65,8 @@ class Registry:
             for name, metric in self._metrics.items():
                 lines += [f"# HELP {PREFIX}{name} {metric.help}", f"# TYPE {PREFIX}{name} {metric.kind}"]
                 lines += [f"{PREFIX}{name}{_labels(key)} {value:.17g}" for key, value in sorted(metric.series.items())]
+                for key, (counts, total) in sorted(metric.spreads.items()):
+                    lines += _spread(PREFIX + name, key, metric.bounds, counts, total)
         return "\n".join(lines) + "\n" if lines else ""
 
 
@@ -89,6 +100,31 @@ class Gauge:
             series = self._metric.series
             if key in series or len(series) < MAX_SERIES:
                 series[key] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often a value was within each of some bounds."""
+
+    _metric: _Metric
+    _lock: Lock
+
+    def set(self, counts: Sequence[int], total: float, **labels: str) -> None:
+        """`counts` per bound and, last, beyond them, each for itself; `total`: the sum of all values."""
+        key = tuple(sorted(labels.items()))
+        with self._lock:
+            spreads = self._metric.spreads
+            if key in spreads or len(spreads) < MAX_SERIES // len(counts):
+                spreads[key] = (tuple(counts), total)
+
+
+def _spread(
+    name: str, key: tuple[tuple[str, str], ...], bounds: tuple[float, ...], counts: tuple[int, ...], total: float
+) -> Iterator[str]:
+    for bound, count in zip((*(f"{bound:g}" for bound in bounds), "+Inf"), accumulate(counts), strict=True):
+        yield f"{name}_bucket{_labels((*key, ('le', bound)))} {count}"
+    yield f"{name}_sum{_labels(key)} {total:.17g}"
+    yield f"{name}_count{_labels(key)} {sum(counts)}"
 
 
 def _labels(key: tuple[tuple[str, str], ...]) -> str:

@@ -123,6 +123,9 @@ def _settle(folder: DataFolder, settings: Settings, writer: Writer, control: Lis
             writer.forget_outbound(taken_over(folder.outbound_path))
         if control.wait(0):
             writer.look()
+        if control.leaving:
+            writer.commit()
+            break
         if writer.step():
             continue
         if control.stopped and not writer.poll():

@@ -7,9 +7,13 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.errors import InputError, UsageError
 from gateway.folder import add_data_option
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
 
 _DESCRIPTION = """\
 Run the service: HL7 v2 over MLLP, DICOM over C-STORE and every format over HTTP in, sealed FHIR on topics out, health
@@ -51,20 +55,27 @@ def run(options: argparse.Namespace) -> int:
         options.http or settings.http.listen,
         options.dicom or settings.dicom.listen,
     )
-    settings = replace(
-        settings,
-        mllp=replace(settings.mllp, listen=addresses.mllp),
-        dicom=replace(settings.dicom, listen=addresses.dicom),
-        http=replace(settings.http, listen=addresses.http),
-    )
-    for fault in across(settings):
-        raise UsageError(fault)
+
+    def read() -> Settings:
+        """As the files say now, listening where the command line says."""
+        found = load_settings(options.config)
+        found = replace(
+            found,
+            mllp=replace(found.mllp, listen=addresses.mllp),
+            dicom=replace(found.dicom, listen=addresses.dicom),
+            http=replace(found.http, listen=addresses.http),
+        )
+        for fault in across(found):
+            raise UsageError(fault)
+        return found
+
+    settings = read()
 
     def ready(row: dict[str, object]) -> None:
         print(json.dumps(row, ensure_ascii=False), flush=True)
 
     try:
-        return serve(options.data, settings, addresses, ready)
+        return serve(options.data, settings, addresses, ready, read)
     except (PipelineError, MappingError, TlsUnusable) as error:
         raise UsageError(str(error)) from error
     except OSError as error:

@@ -33,6 +33,7 @@ class _Child:
     started: float = 0.0
     next_start: float = 0.0
     failures: int = 0
+    renewed: float = 0.0  # since when it is to make room for one with other settings
 
 
 @dataclass(slots=True)
@@ -80,10 +81,31 @@ class Children:
             if child.bell is not None:
                 child.bell.ring()
 
+    def renew(self, path: Path, settings: Settings) -> None:
+        """Let the writer and its mappers go on with other settings: the running one ends at its next commit."""
+        for child in self._children:
+            if child.name == "writer":
+                child.arguments = (path, settings, settings.pipeline.mappers)
+                child.renewed = time.monotonic()
+
+    def _make_room(self, child: _Child, now: float) -> None:
+        if child.bell is not None and child.process is not None and child.process.exitcode is None:
+            child.bell.leave()
+            if now - child.renewed > _SETTLED:
+                child.process.kill()  # what it had under way is in the journal
+            return
+        child.renewed, child.failures, child.next_start = 0.0, 0, 0.0
+        if child.bell is not None:
+            child.bell.close()
+            child.bell = None
+        child.process = None
+
     def watch(self) -> None:
         """Start anew what ended; call it now and then."""
         now = time.monotonic()
         for child in self._children:
+            if child.renewed:
+                self._make_room(child, now)
             if child.process is None:
                 if now >= child.next_start:
                     self._launch(child)

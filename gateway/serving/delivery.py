@@ -83,6 +83,10 @@ class Delivery:
         self._metric_waiting = gauge("outbound_waiting", "Messages of ours on their way, by channel and state.")
         self._metric_oldest = gauge("outbound_oldest_seconds", "Age of the oldest of them, by channel.")
 
+    def use(self, settings: Settings) -> None:
+        """Other channels from now on."""
+        self._settings = settings
+
     # -- what intake tells -------------------------------------------------------------------------------------
 
     def heard(self, channel: str, sender: bytes, origin: Origin) -> None:

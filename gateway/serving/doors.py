@@ -6,13 +6,15 @@ asked without these, so that a rule that looked at them could not be remembered 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
-from adapters.hl7v2.mllp import Peek, Peer, Route
+from adapters.hl7v2.mllp import Fault, Outcome, Peek, Peer, Route
 from pipelines.channels import Channel, decide
 
 __all__ = ["Door"]
 
+_STOPPED = Fault("207", "Application internal error", None, "The channel is stopped. Send it again later.")
 _VARYING = (7, 10, 13, 14)
 _HEADERS_MAX, _HEADER_MAX = 1024, 1024  # headers remembered, bytes of one
 
@@ -20,9 +22,15 @@ _HEADERS_MAX, _HEADER_MAX = 1024, 1024  # headers remembered, bytes of one
 class Door:
     """The gate of one listener."""
 
-    def __init__(self, channels: tuple[Channel, ...]) -> None:
+    def __init__(self, channels: tuple[Channel, ...], stopped: Container[str] = ()) -> None:
         self._channels = channels
+        self._stopped = stopped
         self._known: dict[object, Route] = {}
+
+    def change(self, channels: tuple[Channel, ...]) -> None:
+        """Other channels, or another one stopped, from now on."""
+        self._channels = channels
+        self._known.clear()
 
     def check(self, header: Peek, peer: Peer) -> Route:
         """The channel, and whether it accepts."""
@@ -31,6 +39,8 @@ class Door:
         found = self._known.get(usual)
         if found is None:
             found = decide(self._channels, replace(header, fields=_without(fields)), peer.address, peer.names)
+            if found.channel in self._stopped:
+                found = Route(found.channel, _STOPPED, Outcome.FAILED)
             if sum(map(len, fields)) <= _HEADER_MAX:
                 if len(self._known) >= _HEADERS_MAX:
                     self._known.clear()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from threading import Lock
@@ -33,7 +33,8 @@ _CHANNEL = "x-tabellion-channel"
 class Ingest:
     """The ingest surface of one service, writing to one journal."""
 
-    def __init__(self, journal: Journal, settings: Settings, registry: Registry) -> None:
+    def __init__(self, journal: Journal, settings: Settings, registry: Registry, stopped: Container[str] = ()) -> None:
+        self._stopped = stopped
         self._journal = journal
         self._settings = settings
         self._acknowledging = Acknowledging()
@@ -42,6 +43,10 @@ class Ingest:
         self._reported: Counter[tuple[str, str]] = Counter()
         self._observing = Lock()
         self._kept = registry.counter("ingest_total", "Units that came over HTTP, by channel and what became of them.")
+
+    def use(self, settings: Settings) -> None:
+        """Other channels from now on."""
+        self._settings = settings
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -136,6 +141,12 @@ class Ingest:
         return channel
 
     def _channel(self, format_: str, body: bytes, request: Request) -> Channel | Response:
+        found = self._routed(format_, body, request)
+        if isinstance(found, Channel) and found.name in self._stopped:
+            return refused(503, "the channel is stopped: send it again later")
+        return found
+
+    def _routed(self, format_: str, body: bytes, request: Request) -> Channel | Response:
         named = self._named(format_, request)
         if named is not None:
             return named

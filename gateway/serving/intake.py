@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from threading import Lock
 
 from adapters.hl7v2.mllp import (
     KEPT,
@@ -25,10 +25,14 @@ from adapters.hl7v2.mllp import (
     serve_mllp,
     server_context,
 )
+from gateway.serving.ages import Ages
 from gateway.serving.delivery import Delivery
 from gateway.serving.doors import Door
+from gateway.serving.intakemetrics import IntakeMetrics
 from gateway.serving.sequences import Sequences
+from gateway.serving.states import Stopped
 from pipelines.acknowledging import control_id, sender_of
+from pipelines.channels import Channel
 from pipelines.envelope import NO_FACTS, REPLY, Envelope
 from pipelines.errors import Unavailable
 from pipelines.journal import SqliteJournal
@@ -63,7 +67,7 @@ def _dtm(second: int) -> str:
 
 
 class Intake:
-    """The listeners of one service, writing to one journal."""
+    """The listeners of one service, writing to one journal. Used on the event loop, but for `observe`."""
 
     def __init__(
         self,
@@ -73,58 +77,133 @@ class Intake:
         registry: Registry,
         delivery: Delivery | None = None,
         sequences: Sequences | None = None,
+        stopped: Stopped | None = None,
     ) -> None:
         self._journal = journal
         self._delivery = delivery
         self._sequences = sequences
-        self._numbered = _numbered(settings) if sequences is not None else {}
+        self._stopped = stopped
+        self._numbered = _numbered(settings)
         self._settings = settings
         self._log = log
         self._servers: dict[str, MllpServer] = {}
+        self._doors: dict[str, Door] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        self._draining: set[asyncio.Task[None]] = set()
         self._budget = Budget(settings.mllp.memory_bytes)
         self._counts: Counter[tuple[str, str]] = Counter()  # (channel, status), by the loop's thread alone
-        self._reported: Counter[tuple[str, str]] = Counter()
         self._said: dict[tuple[str, str], float] = {}
-        self._observing = Lock()
-        self._kept = registry.counter("intake_kept_total", "Messages committed to the journal, by channel and status.")
-        self._answers = registry.gauge("mllp_answers", "Acknowledgements sent since start, by MSA-1.")
-        self._events = registry.gauge("mllp_events", "What else happened on connections since start, by kind.")
-        self._connections = registry.gauge("mllp_connections", "Open MLLP connections.")
-        self._memory = registry.gauge("mllp_memory_bytes", "Bytes that connections hold: unfinished, and on their way.")
+        self.ages = Ages()
+        self._metrics = IntakeMetrics(registry)
+
+    # -- listeners and channels --------------------------------------------------------------------------------
 
     async def listen(self, addresses: dict[str, tuple[str, int]]) -> list[str]:
         """Open a listener per entry of `addresses` (configured name → host, port); give the bound addresses.
 
         Raises TlsUnusable and OSError.
         """
-        mllp = self._settings.mllp
-        contexts = {name: self._context(name) for name in addresses}
-        for name, (host, port) in addresses.items():
-            door = Door(self._settings.channels_on(name))
-            self._servers[name] = await serve_mllp(
-                host,
-                port,
-                self._take,
-                door.check,
-                dtm_now,
-                self._report,
-                mllp.limits(),
-                self._budget,
-                contexts[name],
-                self._settings.release_on(name),
-            )
-        return [server.address for server in self._servers.values()]
+        self._places = dict(addresses)
+        await self._open(self._contexts(self._settings, addresses))
+        return [self._address(name) for name in addresses]
 
-    def _context(self, name: str) -> ssl.SSLContext | None:
-        files = self._settings.tls_on(name)
-        return None if files is None else server_context(files)
+    def _address(self, name: str) -> str:
+        host, port = self._places[name]
+        return self._servers[name].address if name in self._servers else f"{host}:{port}"
 
-    async def renew(self) -> None:
-        """Read certificates, keys, CAs and CRLs anew, for connections from now on. Raises TlsUnusable: all stay."""
-        contexts = {name: self._context(name) for name in self._servers}
+    @staticmethod
+    def _contexts(settings: Settings, names: Iterable[str]) -> dict[str, ssl.SSLContext | None]:
+        files = {name: settings.tls_on(name) for name in names}
+        return {name: None if found is None else server_context(found) for name, found in files.items()}
+
+    async def _open(self, contexts: dict[str, ssl.SSLContext | None]) -> None:
+        """Open what should be open and isn't, close what shouldn't: a listener whose channels are all stopped."""
         for name, context in contexts.items():
-            if context is not None:
-                await self._servers[name].take_over(context)
+            channels = self._settings.channels_on(name)
+            idle = name != "" and all(channel.name in self._stop_list for channel in channels)
+            if name in self._doors:
+                self._doors[name].change(channels)
+            if name not in self._servers and not idle:
+                door = self._doors[name] = Door(channels, self._stop_list)
+                self._servers[name] = await serve_mllp(
+                    *self._places[name],
+                    self._take,
+                    door.check,
+                    dtm_now,
+                    self._report,
+                    self._settings.mllp.limits(),
+                    self._budget,
+                    context,
+                    self._settings.release_on(name),
+                )
+                self._places[name] = (self._places[name][0], int(self._servers[name].address.rpartition(":")[2]))
+            elif name in self._servers and idle:
+                self._close(name)
+        for name in [name for name in self._servers if name not in contexts]:
+            self._close(name)
+
+    def _close(self, name: str) -> None:
+        """Stop listening at once; answer what is under way beside the rest."""
+        server = self._servers.pop(name)
+        del self._doors[name]
+        task = asyncio.get_running_loop().create_task(server.drain(self._settings.service.drain_seconds))
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    @property
+    def _stop_list(self) -> Container[str]:
+        return self._stopped if self._stopped is not None else ()
+
+    async def change(self, settings: Settings, addresses: dict[str, tuple[str, int]]) -> None:
+        """Other channels, limits and certificates, for what comes from now on; connections that are open stay.
+
+        Raises TlsUnusable (nothing has changed) and OSError (a new listener's address is taken; the rest has).
+        """
+        contexts = self._contexts(settings, addresses)
+        released = {name: self._settings.release_on(name) for name in self._servers}
+        self._settings = settings
+        self._numbered = _numbered(settings)
+        self._places = {name: self._places.get(name, place) for name, place in addresses.items()}
+        for name, server in list(self._servers.items()):
+            if name in contexts and settings.release_on(name) != released[name]:
+                self._close(name)
+            elif name in contexts:
+                server.limit(settings.mllp.limits())
+                await server.take_over(contexts[name])
+        await self._open(contexts)
+
+    async def switch(self, name: str, on: bool) -> None:
+        """Start or stop a channel, durably. Raises KeyError (no such channel of ours), OSError, TlsUnusable."""
+        channel = self._settings.channels[name]
+        if self._stopped is None:
+            raise KeyError(name)
+        if on:
+            self._stopped.start(name)
+        else:
+            self._stopped.stop(name)
+        if channel.format == "hl7v2":
+            await self._open(self._contexts(self._settings, self._places))
+
+    def channels(self, cursor: int) -> list[dict[str, object]]:
+        """What `tabellion channels list` shows, a row per channel. `cursor`: the last entry settled."""
+        ages = self.ages.oldest(cursor, time.time())
+        return [self._row(channel, ages.get(channel.name, 0.0)) for channel in self._settings.channels.values()]
+
+    def _row(self, channel: Channel, age: float) -> dict[str, object]:
+        server = self._servers.get(channel.listener) if channel.format == "hl7v2" else None
+        answers = None if server is None else server.tally.channels.get(channel.name)
+        received = {status: count for (name, status), count in self._counts.items() if name == channel.name}
+        return {
+            "name": channel.name,
+            "format": channel.format,
+            "state": "stopped" if channel.name in self._stop_list else "running",
+            "listener": None if server is None else server.address,
+            "received": received,
+            "answers": {} if answers is None else dict(answers.codes),
+            "oldest_seconds": round(age, 3),
+        }
+
+    # -- messages ----------------------------------------------------------------------------------------------
 
     def _take(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
         """What listeners call: a link that uses sequence numbers is asked first."""
@@ -142,12 +221,15 @@ class Intake:
 
     def _keep(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
         name = route.channel
+        now = time.time_ns() // 1000
         # whoever asks for an application acknowledgement (MSH-16) gets it when the message is settled
         waits = self._delivery is not None and header.field(16).strip().upper() not in (b"", b"NE")
 
         def answered(result: Kept | Unavailable) -> None:
             if isinstance(result, Kept):
                 self._counts[name, result.status] += 1
+                if result.status != "repeated":
+                    self.ages.note(name, result.seq, now / 1e6)
                 if waits and result.status == "repeated":
                     self._again(name, header, body)
                 done(KEPT)
@@ -160,7 +242,6 @@ class Intake:
         if waits:
             facts = {**facts, REPLY: "mllp"}
             self._heard(name, header, origin)
-        now = time.time_ns() // 1000
         self._journal.submit(Envelope(name, "hl7v2", body, header.control_id, now, peer.address, facts), answered)
 
     def _heard(self, channel: str, header: Peek, origin: Origin) -> None:
@@ -182,28 +263,13 @@ class Intake:
         self._said[key] = now
         self._log.warning(f"mllp.{kind}", peer=peer, text=text)
 
-    def observe(self) -> None:
-        """Bring the metrics up to date; from any thread. The loop only counts: labels and locks cost more than that."""
-        with self._observing:
-            for (channel, status), count in list(self._counts.items()):
-                self._kept.add(count - self._reported[channel, status], channel=channel, status=status)
-                self._reported[channel, status] = count
+    def observe(self, cursor: int) -> None:
+        """Bring the metrics up to date; from any thread. `cursor`: the last entry settled."""
         if self._delivery is not None:
             self._delivery.observe()
-        codes: Counter[str] = Counter()
-        events: Counter[str] = Counter()
-        for server in self._servers.values():
-            codes.update(server.tally.codes)
-            events.update(server.tally.events)
-        for code, count in codes.items():
-            self._answers.set(count, code=code)
-        for kind, count in events.items():
-            self._events.set(count, kind=kind)
-        self._connections.set(sum(server.connections for server in self._servers.values()))
-        self._memory.set(self._budget.unfinished, state="unfinished")
-        self._memory.set(self._budget.under_way, state="under-way")
+        oldest = self.ages.oldest(cursor, time.time())
+        self._metrics.observe(self._counts, list(self._servers.values()), self._budget, oldest)
 
     async def drain(self, seconds: float) -> None:
         """Stop listening; answer what is under way."""
-        for server in self._servers.values():
-            await server.drain(seconds)
+        await asyncio.gather(*(server.drain(seconds) for server in self._servers.values()), *self._draining)

@@ -6,21 +6,24 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from adapters.hl7v2.mllp import TlsUnusable
 from gateway.addresses import parse_address
 from gateway.serving.children import Children
 from gateway.serving.delivery import Delivery
 from gateway.serving.dicom import listener, run_dicom, shown
 from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
+from gateway.serving.operations import listen
 from gateway.serving.probes import probes
 from gateway.serving.sequences import Sequences
+from gateway.serving.states import Stopped
+from gateway.serving.steering import Steering
 from gateway.serving.timer import Timer
 from gateway.web import Guard, Limits, Route, serve_http
 from pipelines.datafolder import DataFolder, open_folder
@@ -28,6 +31,7 @@ from pipelines.formats import maps
 from pipelines.logs import Log
 from pipelines.mapper import failure
 from pipelines.metrics import Registry, read_snapshots
+from pipelines.ports import Entry
 from pipelines.service import check_tenant
 from pipelines.settings import Settings
 from pipelines.statusmetrics import StatusMetrics
@@ -36,6 +40,7 @@ from pipelines.translation import translation
 __all__ = ["Addresses", "serve"]
 
 _WATCH = 0.2  # seconds between looks at the children
+_LEFT = 256  # entries of an earlier run that are looked at for their age
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,15 @@ class Addresses:
     dicom: str = ""
 
 
-def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]) -> int:
-    """Run until SIGTERM or SIGINT, then drain; give the exit code. `ready` hears the bound addresses once.
+def serve(
+    path: Path,
+    settings: Settings,
+    addresses: Addresses,
+    ready: Callable[[dict[str, object]], None],
+    reread: Callable[[], Settings] | None = None,
+) -> int:
+    """Run until SIGTERM or SIGINT, then drain; give the exit code. `ready` hears the bound addresses once,
+    `reread` gives the settings as they stand in the files when somebody asks for a reload.
 
     Raises PipelineError (folder in use, not ours, newer; a channel of another tenant; a translation plan),
     MappingError (faulty maps), TlsUnusable (certificates) and OSError (address taken).
@@ -60,11 +72,15 @@ def serve(path: Path, settings: Settings, addresses: Addresses, ready: Callable[
     for channel in settings.channels.values():
         translation(channel.translation, folder.packs_path)
     with folder.lock():
-        return uvloop.run(_serve(folder, settings, addresses, ready))
+        return uvloop.run(_serve(folder, settings, addresses, ready, reread or (lambda: settings)))
 
 
 async def _serve(
-    folder: DataFolder, settings: Settings, addresses: Addresses, ready: Callable[[dict[str, object]], None]
+    folder: DataFolder,
+    settings: Settings,
+    addresses: Addresses,
+    ready: Callable[[dict[str, object]], None],
+    reread: Callable[[], Settings],
 ) -> int:
     loop = asyncio.get_running_loop()
     log = Log(level=settings.service.log_level)
@@ -78,18 +94,26 @@ async def _serve(
     journal = folder.journal(settings.journal(), notify=notify)
     delivery = Delivery(folder, settings, log, registry)
     sequences = Sequences(folder.links_path)
-    intake = Intake(journal, settings, log, registry, delivery, sequences)
-    ingest = Ingest(journal, settings, registry)
+    stopped = Stopped(folder.stopped_path)
+    intake = Intake(journal, settings, log, registry, delivery, sequences, stopped)
+    intake.ages.begin(unsettled(folder))
+    ingest = Ingest(journal, settings, registry, stopped)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
     def renew() -> None:
         # the loop keeps only a weak reference to a task, so the set has to
-        renewing.add(task := loop.create_task(_renew(intake, log)))
+        renewing.add(task := loop.create_task(steering.answer("reload", "")))
         task.add_done_callback(renewing.discard)
 
-    renewing: set[asyncio.Task[None]] = set()
+    def use(other: Settings) -> None:
+        delivery.use(other)
+        ingest.use(other)
+        children.renew(folder.path, other)
+
+    steering = Steering(folder, settings, intake, log, reread, use)
+    renewing: set[asyncio.Task[dict[str, Any]]] = set()
     loop.add_signal_handler(signal.SIGHUP, renew)
     totals = StatusMetrics(registry)
 
@@ -101,7 +125,8 @@ async def _serve(
             yield "draining"
 
     def metrics() -> str:
-        intake.observe()
+        with closing(folder.state_reader()) as state:
+            intake.observe(state.cursor())
         ingest.observe()
         totals.observe(folder)
         return registry.text() + read_snapshots(folder.path)
@@ -120,6 +145,7 @@ async def _serve(
         mllp = bound.get("") or next(iter(bound.values()), None)
         dicom = _dicom(loop, folder, settings, addresses.dicom, children)
         port = None if dicom is None else shown(dicom)
+        control = await listen(folder.socket_path, steering.answer)
         ready({"ready": True, "mllp": mllp, "dicom": port, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
         timer = Timer(folder, journal, settings.dicom.quiet_seconds)
@@ -129,6 +155,8 @@ async def _serve(
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _WATCH)
         log.info("service.draining")
+        control.close()
+        folder.socket_path.unlink(missing_ok=True)
         if dicom is not None:
             loop.remove_reader(dicom)
             dicom.close()  # who connects now is refused
@@ -161,14 +189,10 @@ def _dicom(
     return bound
 
 
-async def _renew(intake: Intake, log: Log) -> None:
-    """Certificates from their files again; a file that can't be used leaves all as it is."""
-    try:
-        await intake.renew()
-    except TlsUnusable as error:
-        log.error("tls.not-renewed", text=str(error))
-    else:
-        log.info("tls.renewed")
+def unsettled(folder: DataFolder) -> list[Entry]:
+    """The oldest entries that an earlier run has left unsettled, to know their age."""
+    with closing(folder.state_reader()) as state, closing(folder.journal_reader()) as journal:
+        return journal.read(state.cursor(), _LEFT)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -44,7 +44,7 @@ def test_probes_and_metrics(tmp_path: Path) -> None:
             time.sleep(0.2)
         text = service.get("/metrics")[1]
         assert 'tabellion_intake_kept_total{channel="hl7v2",status="kept"} 10' in text
-        assert 'tabellion_mllp_answers{code="AA"} 10' in text
+        assert 'tabellion_mllp_answers{channel="hl7v2",code="AA"} 10' in text
         assert service.stop() == 0
 
 

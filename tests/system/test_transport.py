@@ -63,7 +63,7 @@ certificates = ["dns:adt"]
         ca.revoke("guest")
         os.kill(service.pid, signal.SIGHUP)
         until = time.monotonic() + 10
-        while "tls.renewed" not in service.log.read_text():
+        while "channels.reloaded" not in service.log.read_text():
             assert time.monotonic() < until
             time.sleep(0.05)
         try:
@@ -75,7 +75,7 @@ certificates = ["dns:adt"]
         # a file that can't be used leaves all as it is
         (ca.path.parent / "server.pem").write_text("nothing")
         os.kill(service.pid, signal.SIGHUP)
-        while "tls.not-renewed" not in service.log.read_text():
+        while "channels.reload.failed" not in service.log.read_text():
             assert time.monotonic() < until
             time.sleep(0.05)
         assert [answer.code for answer in send(service, from_("LAB", 7), tls=of("lab"))] == ["AA"]

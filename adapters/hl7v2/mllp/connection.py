@@ -288,7 +288,8 @@ class Connection(asyncio.Protocol):
         route = self._shared.gate(header, self.peer)
         pending.route = route
         if route.fault is not None:
-            self._settle(pending, header, Verdict(Outcome.REFUSED, route.fault))
+            pending.close = route.outcome is Outcome.FAILED
+            self._settle(pending, header, Verdict(route.outcome, route.fault))
             return
         size = pending.size = len(body)
         self._size += size

@@ -31,10 +31,12 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The channel of a message ('': none takes it) and why it is not accepted, if it isn't."""
+    """The channel of a message ('': none takes it) and why it is not accepted, if it isn't. `outcome`: REFUSED where
+    that is final, FAILED where it is we who can't take it now."""
 
     channel: str
     fault: Fault | None = None
+    outcome: Outcome = Outcome.REFUSED
 
 
 @dataclass(frozen=True, slots=True)

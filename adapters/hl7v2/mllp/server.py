@@ -47,6 +47,10 @@ class MllpServer:
         """Open connections."""
         return len(self._shared.connections)
 
+    def limit(self, limits: Limits) -> None:
+        """Other limits, from the next message of every connection on (its own size: of new connections)."""
+        self._shared.limits = limits
+
     async def take_over(self, tls: ssl.SSLContext | None) -> None:
         """New connections use this context from now on; open ones stay."""
         loop = asyncio.get_running_loop()
