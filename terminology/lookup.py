@@ -9,11 +9,13 @@ from terminology import ucum
 from terminology.errors import PackMissing
 from terminology.packs import Entry, Pack, Shelf
 from terminology.packs.schema import INACTIVE, NOT_SELECTABLE
-from terminology.systems import UCUM, written
+from terminology.systems import ICD9CM, ICD10, ICD10CM, LOINC, SNOMED, UCUM, written
 
 __all__ = ["Codes", "Concept", "Details", "Lookup"]
 
 REMEMBERED = 8192
+_EDITED = frozenset({ICD9CM, ICD10, ICD10CM, LOINC, SNOMED})
+_V2_TABLES = "http://terminology.hl7.org/CodeSystem/v2-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +124,22 @@ class Lookup:
         return self.codes(system, version).find(code)
 
     def displays(self, system: str, code: str) -> frozenset[str] | None:
-        """All names of a code, {''} if it has none; empty: the system is here and lacks the code; None: it isn't here.
+        """All names of a code, {''} if it has none; empty: there is no such code; None: nothing can be said.
         What the FHIR validator is handed."""
         try:
             found = self.find(system, code)
         except PackMissing:
             return None
         if found is None:
-            return frozenset()
+            return frozenset() if self._closed(system) else None
         terms = () if system == UCUM else self.codes(system).details(found.code).designations
         return frozenset({found.display, *(term for _, _, term in terms)} - {""}) or frozenset({""})
+
+    def _closed(self, system: str) -> bool:
+        """Whether a code that isn't here is none: not where editions change codes, nor in v2's open tables."""
+        if system in _EDITED or system.startswith(_V2_TABLES):
+            return False
+        return system == UCUM or self.codes(system).pack.manifest.content == "complete"
 
     def uris(self, oid: str) -> tuple[str, ...]:
         """URIs of an OID."""

@@ -52,6 +52,7 @@ def built(
     licence: str,
     target: str = "",
     version: str = "",
+    content: str = "complete",
     name: str = "new",
 ) -> list[Path]:
     """Finish a pack made of one file; what the request says of licence and version wins."""
@@ -61,6 +62,7 @@ def built(
     pack.finish(
         system=system,
         target=target,
+        content=content,
         version=found,
         title=title,
         licence=request.licence or licence,

@@ -53,7 +53,7 @@ def _code_system(request: Request, data: bytes, resource: Json) -> list[Path]:
         pack.add("system", [(1, about["system"], about["title"])])
         for table, rows in code_rows(resource, 1).items():
             pack.add(table, rows, repeats=table != "concept")
-        return built(request, pack, data, **about)
+        return built(request, pack, data, content=text(resource, "content"), **about)
 
 
 def code_rows(resource: Json, number: int) -> dict[str, list[Row]]:

@@ -80,7 +80,16 @@ class PackBuilder:
         return count
 
     def finish(
-        self, *, system: str, version: str, title: str, licence: str, source: str, source_sha256: str, target: str = ""
+        self,
+        *,
+        system: str,
+        version: str,
+        title: str,
+        licence: str,
+        source: str,
+        source_sha256: str,
+        target: str = "",
+        content: str = "complete",
     ) -> Manifest:
         """Make it durable under its name."""
         counts = {table: self._count(table) for table in KINDS[self._kind]}
@@ -88,6 +97,7 @@ class PackBuilder:
             kind=self._kind,
             system=system,
             target=target,
+            content=content,
             version=version,
             title=title,
             licence=licence,

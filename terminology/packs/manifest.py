@@ -31,6 +31,7 @@ class Manifest:
     source_sha256: str
     digest: str
     target: str = ""
+    content: str = "complete"  # of codes: or "fragment", which lacks some
     builder: str = BUILDER
     counts: Mapping[str, int] = field(default_factory=dict)
 
