@@ -83,7 +83,7 @@ def test_a_fragment_concludes_nothing(tmp_path: Path) -> None:
         import_source("fhir", Request(path, tmp_path), tmp_path)
         found = Lookup(Shelf(tmp_path))
         assert found.displays("http://c", "b") == conclusion
-        assert found.displays("http://c", "a") == {"Ah"}
+        assert found.displays("http://c", "a") == frozenset({"Ah"})
 
 
 def test_the_validator_takes_both_as_they_are(lookup: Lookup) -> None:
