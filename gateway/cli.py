@@ -23,6 +23,8 @@ COMMANDS = (
     ("serve", "run the service: MLLP and DICOM in, sealed FHIR out on topics, HTTP for health and metrics"),
     ("send", "send HL7 v2 messages to an MLLP listener"),
     ("convert", "convert files to FHIR R4 Bundles, with a report of what was carried and what was not"),
+    ("validate", "check FHIR resources against R4 and HL7 v2 messages against the standard"),
+    ("packages", "add or list FHIR packages: profiles, value sets and code systems to validate against"),
     ("topics", "list the topics, or read one as a subscriber does"),
     ("verify", "check a record against its receipt, offline"),
     ("messages", "find, show or replay messages that were received"),

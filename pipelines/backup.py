@@ -103,6 +103,8 @@ def _stage(folder: DataFolder, staged: Path) -> tuple[int, int]:
     if (folder.packs_path / PACK_LIST).exists():
         (staged / folder.packs_path.name).mkdir()
         shutil.copyfile(folder.packs_path / PACK_LIST, staged / folder.packs_path.name / PACK_LIST)
+    if folder.packages_path.exists():
+        shutil.copytree(folder.packages_path, staged / folder.packages_path.name)
     with closing(open_reader(folder.state_path)) as source:
         keep_copy(source, staged / "state.sqlite")
     (staged / "journal").mkdir()

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from adapters import fhir
 from adapters.issue import Issue
 from mappings import Change, Element, Mapped, resource
 from pipelines.errors import CheckFailed
+from pipelines.validation import Validator
 
-__all__ = ["Level", "checked"]
+__all__ = ["checked"]
 
 ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "error"}
-Level = Literal["structure", "full"]
 
 
-def checked(mapped: Mapped, level: Level) -> Mapped:
+def checked(mapped: Mapped, level: str, validate: Validator) -> Mapped:
     """The same without what can't stand; itself if all of it can. Raises CheckFailed if nothing stands."""
     issues: list[Issue] = []
     changes: list[Change] = []
     aside: dict[str, dict[str, Any]] = {}
     for change in mapped.changes:
         made: dict[str, Any] = resource(change)
-        validate = partial(fhir.validate, level=level)
-        repaired = fhir.repair(made, validate(made), validate)
+        repaired = validate.repair(made, validate(made, level), level)
         if repaired.resource is None:
             finding = repaired.findings[0]
             text = f"the resource is set aside: {finding.text}"

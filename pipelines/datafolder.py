@@ -12,6 +12,7 @@ stopped.json       channels that an operator has stopped
 links.sqlite       sequence numbers of links that use them
 groups.sqlite      offsets of consumer groups on the embedded topics
 terminology/       packs that were imported, see docs/terminology.md
+packages/          FHIR packages that were added, see docs/fhir.md
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from pipelines.state import SqliteState
 from pipelines.topics import EmbeddedTopics
 
 VERSION = 1
+_BEFORE = ("lock", "keys", "journal", "blobs", "terminology", "packages")  # may be there before the folder is one
 MANIFEST = "tabellion.json"
 RESTORING = "restoring"  # while this file is there the folder is half restored
 RETIRED = "moved"  # the log of this folder goes on in another one
@@ -65,6 +67,7 @@ class DataFolder:
         self.groups_path = path / "groups.sqlite"
         self.outbound_path = path / "outbound.sqlite"
         self.packs_path = path / "terminology"
+        self.packages_path = path / "packages"
         self.links_path = path / "links.sqlite"
         self.stopped_path = path / "stopped.json"
         self.socket_path = path / "control.sock"
@@ -143,7 +146,9 @@ def init_folder(path: Path, identity: Identity | None = None) -> DataFolder:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (path / MANIFEST).exists():
         raise NotEmpty(f"{path} is a data folder already")
-    if any(entry.name not in ("lock", "keys", "journal", "blobs", "terminology") for entry in path.iterdir()):
+    if any(
+        entry.name not in ("lock", "keys", "journal", "blobs", "terminology", "packages") for entry in path.iterdir()
+    ):
         raise NotEmpty(f"{path} is not empty and not a data folder")
     path.chmod(0o700)
     for name in ("keys", "journal", "blobs"):

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import cast
 
 import ledger
 from mappings import Mapped, MapSettings
 from pipelines.channels import Channel
-from pipelines.checking import Level, checked
+from pipelines.checking import checked
 from pipelines.envelope import Envelope
 from pipelines.formats import Maps
 from pipelines.ownership import Ownership
@@ -23,6 +22,8 @@ from pipelines.ports import Batch, Committed, Journal, Kept, State
 from pipelines.said import Spoken, speak
 from pipelines.settle import Incoming, Known, Policy, Settled
 from pipelines.settle import settle as _settle
+from pipelines.validation import Validator
+from pipelines.validation import validator as plain
 
 Translator = Callable[[Mapped], Mapped]
 """A channel's translation plan over its terminology packs, made by who starts the mapper; pure."""
@@ -43,14 +44,21 @@ def translate(mapped: Mapped, translator: Translator | None) -> Mapped:
     return mapped if translator is None else translator(mapped)
 
 
-def check(mapped: Mapped, level: str) -> Mapped:
+def check(mapped: Mapped, level: str, validator: Validator | None = None) -> Mapped:
     """What the map could not prove at load. Maps give valid values; `structure` and `full` are proof of the rest."""
-    return mapped if level == "values" else checked(mapped, cast("Level", level))
+    return mapped if level == "values" else checked(mapped, level, validator or plain(None))
 
 
-def pure(body: bytes, maps: Maps, settings: MapSettings, level: str, translator: Translator | None = None) -> Mapped:
+def pure(
+    body: bytes,
+    maps: Maps,
+    settings: MapSettings,
+    level: str,
+    translator: Translator | None = None,
+    validator: Validator | None = None,
+) -> Mapped:
     """The pure half in one go: map ─► translate ─► check."""
-    return check(translate(map(body, maps, settings), translator), level)
+    return check(translate(map(body, maps, settings), translator), level, validator)
 
 
 def carry(mapped: Mapped, channel: Channel, table: Ownership, key: bytes) -> Spoken:

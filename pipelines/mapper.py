@@ -25,6 +25,7 @@ from pipelines.said import Spoken
 from pipelines.search import search_key
 from pipelines.settings import Settings
 from pipelines.translation import translation
+from pipelines.validation import Validator, validator
 from terminology import TerminologyError
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,7 @@ class MapperConfig:
     namespace: UUID
     base: str
     packs: Path | None = None  # folder of imported terminology packs
+    packages: Path | None = None  # folder of added FHIR packages
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
@@ -70,6 +72,7 @@ class _Route:
     settings: MapSettings
     level: str
     translator: Translator | None
+    validator: Validator
 
 
 class Mapper:
@@ -99,7 +102,7 @@ class Mapper:
             refused = route.source.refuses(route.channel, body)
             if refused is not None:
                 return Failure("refused", refused.place, refused.text)
-            mapped = journey.pure(body, route.maps, route.settings, route.level, route.translator)
+            mapped = journey.pure(body, route.maps, route.settings, route.level, route.translator, route.validator)
             return journey.carry(mapped, route.channel, self._ownership, self._key)
         except Exception as error:  # noqa: BLE001 (the boundary, see above)
             return replace_patients(failure(error, causes), self.patients(channel, body))
@@ -123,19 +126,23 @@ class Mapper:
         if channel is None:
             raise MapperFailed("the message's channel is not configured any more: configure it again and replay")
         row = source(channel.format)
+        known = validator(self._config.packages)
         return _Route(
             channel,
             row,
-            maps(channel.format, channel.overlays),
+            row.validating(maps(channel.format, channel.overlays), known),
             channel.map_settings(self._config.namespace, self._config.base),
             row.level(channel.check),
             translation(channel.translation, self._config.packs),
+            known,
         )
 
 
-def config_of(settings: Settings, namespace: UUID, packs: Path | None = None) -> MapperConfig:
-    """What mappers need of the settings. `packs`: the data folder's terminology packs."""
-    return MapperConfig(settings.channels, namespace, settings.service.base, packs)
+def config_of(
+    settings: Settings, namespace: UUID, packs: Path | None = None, packages: Path | None = None
+) -> MapperConfig:
+    """What mappers need of the settings. `packs`, `packages`: the data folder's terminology packs and FHIR packages."""
+    return MapperConfig(settings.channels, namespace, settings.service.base, packs, packages)
 
 
 def failure(error: Exception, causes: tuple[tuple[type[Exception], str], ...] = ()) -> Failure:

@@ -24,6 +24,7 @@ from pipelines.segments import SegmentReader
 from pipelines.settings import Settings
 from pipelines.topics import EmbeddedTopics, instant
 from pipelines.translation import translation
+from pipelines.validation import validator
 from terminology import TerminologyError
 
 WAITING = "waiting"  # kept, not yet settled
@@ -195,7 +196,9 @@ def _mapped(
     errors: tuple[type[Exception], ...] = (CheckFailed, TerminologyError, *row.errors)
     try:
         plan = translation(channel.translation, folder.packs_path)
-        mapped = journey.pure(raw, effective, run, row.level(channel.check), plan)
+        known = validator(folder.packages_path)
+        made = row.validating(effective, known)
+        mapped = journey.pure(raw, made, run, row.level(channel.check), plan, known)
         lineage = [*effective.explain(raw, run), *(plan.explain(effective.map(raw, run)) if plan is not None else ())]
         return bundle(mapped, run.base), tuple(lineage)
     except errors:

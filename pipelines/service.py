@@ -66,7 +66,7 @@ def _run(path: Path, settings: Settings, count: int, control: Listener, log: Log
     folder = open_folder(path)
     check_tenant(settings, folder)
     namespace = folder.keystore.namespace
-    config = config_of(settings, namespace, folder.packs_path)
+    config = config_of(settings, namespace, folder.packs_path, folder.packages_path)
     metrics = WriterMetrics()
 
     def report(event: str) -> None:

@@ -395,7 +395,7 @@ def _gone(error: BlobMissing) -> Failure:
 def settle_all(folder: DataFolder, state: State, settings: Settings) -> int:
     """Settle everything behind the cursor, inline; how many entries that were (restore, and commands without serve)."""
     namespace = folder.keystore.namespace
-    mapper = Mapper(config_of(settings, namespace, folder.packs_path))
+    mapper = Mapper(config_of(settings, namespace, folder.packs_path, folder.packages_path))
     journal = folder.journal_reader()
     writer = Writer(
         state,

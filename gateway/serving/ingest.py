@@ -27,6 +27,8 @@ __all__ = ["Ingest"]
 _KNOWN = ("hl7v2", "cda", "dicom", "fhir")
 _INLINE = 64 << 10  # bytes: what is larger is looked at on a thread, so that the event loop goes on
 _AT_ONCE = 2  # of them at a time: they compete with the event loop for the interpreter lock
+# what tools send when nobody told them a type (curl: the last)
+_UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 _CHANNEL = "x-tabellion-channel"
 
 
@@ -61,7 +63,7 @@ class Ingest:
             text = f"{'not yet' if known else 'no such format'}; there are {', '.join(FORMATS)}"
             return refused(501 if known else 404, text)
         row = source(format_)
-        if row.media_types and request.media_type not in ("", *row.media_types):
+        if row.media_types and request.media_type not in (*_UNSAID, *row.media_types):
             accepted = (("Accept-Post", ", ".join(row.media_types)),)
             return refused(415, f"a {row.noun} is sent as {', '.join(row.media_types)}", accepted)
         if request.media_type in ER7 and format_ == "hl7v2":

@@ -25,6 +25,7 @@ from gateway.serving.sequences import Sequences
 from gateway.serving.states import Stopped
 from gateway.serving.steering import Steering
 from gateway.serving.timer import Timer
+from gateway.serving.validating import Validating
 from gateway.web import Guard, Limits, Route, serve_http
 from pipelines.datafolder import DataFolder, open_folder
 from pipelines.formats import maps
@@ -98,6 +99,7 @@ async def _serve(
     intake = Intake(journal, settings, log, registry, delivery, sequences, stopped)
     intake.ages.begin(unsettled(folder))
     ingest = Ingest(journal, settings, registry, stopped)
+    validating = Validating(folder.packages_path, folder.packs_path)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -134,7 +136,7 @@ async def _serve(
     def failed(route: str, error: Exception) -> None:
         log.error("http.failed", error=type(error).__name__, text=f"{route}: {failure(error).text}")
 
-    routes: tuple[Route, ...] = (*probes(causes, metrics), *ingest.routes)
+    routes: tuple[Route, ...] = (*probes(causes, metrics), *ingest.routes, *validating.routes)
     guard = Guard(settings.http.all_tokens())
     http = await serve_http(*parse_address(addresses.http), routes, guard, _limits(settings), failed)
     try:

@@ -7,7 +7,7 @@ references ─► registers. Nothing is translated: what the sender says stays a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +34,9 @@ from mappings.values import Change, Element, Mapped, MapSettings
 
 __all__ = ["FhirMap", "load", "load_content"]
 
+Validate = Callable[[Any, Any], list[fhir.Finding]]
+"""(resource, level) → findings"""
+
 _SHA256 = "urn:oid:2.16.840.1.101.3.4.2.1"
 _ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 _FIRST = {"MessageHeader": 0, "Composition": 0, "Patient": 1}
@@ -58,14 +61,19 @@ class _Account:
 class FhirMap:
     """`hash`: of `content`, the rules that are data."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, validate: Validate | None = None) -> None:
         self.content = content
+        self._validate: Validate = validate or fhir.validate
         self.hash = sha256(content).hexdigest()
         rules: dict[str, Any] = json.loads(content)["fhir"]
         self._excused: Mapping[str, str] = rules["excused"]
         self._patient: Sequence[str] = rules["patient"]
         self._slots: Mapping[str, str] = rules["slots"]
         self._not_records = frozenset(rules["not_records"])
+
+    def validating(self, validate: Validate) -> FhirMap:
+        """The same map with another validator, which knows more profiles than R4's own."""
+        return FhirMap(self.content, validate)
 
     def check(self) -> None:
         """The rules are of the form that the code reads; nothing is compiled."""
@@ -145,7 +153,7 @@ class FhirMap:
         if entry.type in self._not_records:
             self._aside(entry, "not-supported", "no record of anybody", account)
             return None
-        check = partial(_validate, level=settings.check)
+        check = partial(_findings, self._validate, settings.check)
         repaired = fhir.repair(entry.resource, check(entry.resource), check)
         if repaired.resource is None:
             finding = repaired.findings[0]
@@ -241,11 +249,11 @@ def _entity(display: str, digest: str) -> dict[str, Any]:
     return {"role": "source", "what": {"display": display, "identifier": {"system": _SHA256, "value": digest}}}
 
 
-def _validate(resource: dict[str, Any], level: str) -> list[fhir.Finding]:
+def _findings(validate: Validate, level: str, resource: dict[str, Any]) -> list[fhir.Finding]:
     """At the channel's level, and at any level no narrative that does something in a browser."""
+    found = validate(resource, level)
     if level == "full":
-        return fhir.validate(resource, "full")
-    found = fhir.validate(resource, "structure")
+        return found
     text = resource.get("text")
     if isinstance(text, dict) and isinstance(text.get("div"), str):
         fault = narrative_fault(text["div"])

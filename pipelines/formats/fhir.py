@@ -10,12 +10,13 @@ import mappings.fhir
 from adapters.fhir import DecodeError, LimitExceeded, decode
 from adapters.fhir.units import units
 from mappings.fhir import FhirMap, FhirSourceError, NothingStands, NotTaken, open_container
-from pipelines.formats.source import Refusal, Source, Unit
+from pipelines.formats.source import Maps, Refusal, Source, Unit
 from pipelines.said import patients_of
 
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
     from pipelines.channels import Channel
+    from pipelines.validation import Validator
 
 __all__ = ["SOURCE", "FhirMaps"]
 
@@ -54,6 +55,11 @@ def _load(overlays: Sequence[str]) -> FhirMaps:
 
 def _load_content(content: bytes) -> FhirMaps:
     return FhirMaps(mappings.fhir.load_content(content))
+
+
+def _proving(maps: Maps, validator: Validator) -> Maps:
+    assert isinstance(maps, FhirMaps)
+    return FhirMaps(maps.effective.validating(validator))
 
 
 def _units(data: bytes) -> Iterator[Unit]:
@@ -117,5 +123,5 @@ SOURCE = Source(
     ),
     media_types=("application/fhir+json", "application/json", "application/fhir+ndjson", "application/x-ndjson"),
     lines=("application/fhir+ndjson", "application/x-ndjson"),
-    proves=True,
+    proving=_proving,
 )

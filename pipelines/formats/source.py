@@ -11,6 +11,7 @@ from adapters.issue import Issue
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
     from pipelines.channels import Channel
+    from pipelines.validation import Validator
 
 LEVELS = ("values", "structure", "full")
 """How far what the maps give is checked, each more than the one before."""
@@ -81,7 +82,8 @@ class Source:
     `noun`: of one unit, for texts. `units`: of a file; never raises. `identity`: what tells a unit sent again from a
     new one within its channel (MSH-10, document id, SOP Instance UID), b'' if it has none or can't be read; never
     raises. `refuses`: the channel's gate. `causes`: the format's errors → cause of the dead letter, first fit.
-    `proves`: its maps check all they give themselves, at the level of `MapSettings.check`.
+    `proving`: its maps check all they give themselves, at the level of `MapSettings.check`: the same maps with this
+    validator.
     `unreadable`: why bytes are no unit of the format at all, which a sender over HTTP hears at once; never raises.
     `media_types`: that a sender over HTTP may name; the first is the format's own; `lines`: those of them of which one
     body holds many units.
@@ -97,12 +99,16 @@ class Source:
     unreadable: Callable[[bytes], Refusal | None] = lambda _: None
     media_types: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
-    proves: bool = False
+    proving: Callable[[Maps, Validator], Maps] | None = None
     together: Together | None = None
 
     def level(self, asked: str) -> str:
         """How far what the maps gave is still to be checked, where this was asked for."""
-        return LEVELS[0] if self.proves else asked
+        return asked if self.proving is None else LEVELS[0]
+
+    def validating(self, maps: Maps, validator: Validator) -> Maps:
+        """The maps as they are, or with the validator that they ask themselves."""
+        return maps if self.proving is None else self.proving(maps, validator)
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:

@@ -11,6 +11,7 @@ from mappings import Change, Element, Mapped
 from mappings import resource as resource_of
 from pipelines.checking import checked
 from pipelines.errors import CheckFailed
+from pipelines.validation import validator
 from tests.pipelines.handmade import EMPTY
 
 PROVENANCE = Change(
@@ -41,12 +42,12 @@ def observation(*elements: Element) -> Change:
 
 
 def check(*changes: Change, level: Any = "structure") -> Mapped:
-    return checked(replace(EMPTY, changes=changes), level)
+    return checked(replace(EMPTY, changes=changes), level, validator(None))
 
 
 def test_what_stands_is_not_touched() -> None:
     mapped = replace(EMPTY, changes=(patient(Element("gender", "", "female")), PROVENANCE))
-    assert checked(mapped, "structure") is mapped
+    assert checked(mapped, "structure", validator(None)) is mapped
 
 
 def test_a_bad_element_falls_and_its_neighbours_keep_their_registers() -> None:

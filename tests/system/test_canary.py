@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from adapters.hl7v2.mllp import Outgoing, send_all
@@ -57,6 +59,35 @@ async def _send(service: Service) -> list[str | None]:
     return [answer.code async for answer in send_all(service.host, service.port, messages, connections=1, timeout=30)]
 
 
+RESOURCE = {
+    "resourceType": "Patient",
+    "id": MRN,
+    "name": [{"family": FAMILY, "given": [GIVEN]}],
+    "gender": STREET,
+    "birthDate": NOTE,
+    "telecom": [{"system": "phone", "value": PHONE}],
+    SSN: {"value": SSN},
+}
+
+
+def _post(service: Service) -> dict[str, str]:
+    """The same over HTTP, and as FHIR, also as nothing that can be read; what was answered."""
+    bodies = [("hl7v2", "\r".join(segments).encode()) for segments in MESSAGES.values()]
+    whole = json.dumps(RESOURCE).encode()
+    bodies += [("fhir", whole), ("fhir", whole[:-1]), ("fhir", whole.replace(b'"id"', b'"name"')), (FAMILY, whole)]
+    answers = {}
+    for number, (format_, body) in enumerate(bodies):
+        query = "" if number % 3 else f"?channel={GIVEN}"
+        request = urllib.request.Request(f"http://{service.ready['http']}/ingest/{format_}{query}", body)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                answers[f"answer {number}: {answer.status}"] = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                answers[f"answer {number}: {error.code}"] = error.read().decode()
+    return answers
+
+
 def test_no_canary_leaves_where_it_must_not(tmp_path: Path) -> None:
     """Logs, metrics, probes, errors, keys and headers of events, status, doctor, dead letters, receipts, reports."""
     data = tmp_path / "data"
@@ -64,9 +95,12 @@ def test_no_canary_leaves_where_it_must_not(tmp_path: Path) -> None:
         codes = asyncio.run(_send(service))
         assert codes[0] == "AA"
         assert {"AE", "AR"} <= set(codes)
+        answers = _post(service)
+        assert {"202", "400", "404", "422"} <= {name.rpartition(" ")[2] for name in answers}
         settled(data)
         texts = {f"http {path}": service.get(path)[1] for path in ("/livez", "/readyz", "/metrics", f"/{FAMILY}")}
         service.stop()
+    texts |= answers
     texts["log"] = service.log.read_text()
     values = []
     for topic in map(json.loads, tabellion("topics", "list", "--json", "--data", str(data)).stdout.splitlines()):

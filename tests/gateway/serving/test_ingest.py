@@ -107,6 +107,13 @@ def test_refusals(
     assert made.journal.last() == before
 
 
+def test_what_curl_sends_by_itself_is_taken(surface: tuple[Surface, Listener]) -> None:
+    _, listener = surface
+    body = adt("A01", TIME, pid(), control_id="CURL")
+    answer = listener.ask(post("/ingest/hl7v2", body, "Content-Type: application/x-www-form-urlencoded"))
+    assert status(answer) == 202
+
+
 def test_places_are_named(surface: tuple[Surface, Listener]) -> None:
     _, listener = surface
     _, content = split(listener.ask(post("/ingest/hl7v2", adt("A01", TIME).replace(b"|P|", b"|T|"))))

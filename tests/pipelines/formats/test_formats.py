@@ -53,7 +53,7 @@ def test_maps_are_made_again_from_their_content(format_: str) -> None:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_format_is_checked_as_asked_unless_its_maps_do_that(format_: str) -> None:
     row = source(format_)
-    assert [row.level(level) for level in LEVELS] == (["values"] * 3 if row.proves else list(LEVELS))
+    assert [row.level(level) for level in LEVELS] == (["values"] * 3 if row.proving else list(LEVELS))
 
 
 def test_there_is_one_default_channel_per_format() -> None:
