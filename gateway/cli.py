@@ -30,6 +30,7 @@ COMMANDS = (
     ("messages", "find, show or replay messages that were received"),
     ("deadletters", "list or replay messages that failed"),
     ("channels", "list, start, stop or reload the channels of a running service"),
+    ("identity", "studies and documents that contradict the known patient: worklist, release, reject"),
     ("status", "what is done and what is waiting"),
     ("doctor", "audit a data folder: journal, state, log, receipts"),
     ("check", "validate a configuration file, or print its JSON Schema"),

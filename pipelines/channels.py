@@ -128,6 +128,11 @@ class Channel:
         "pass", "After a failed message of a patient: later ones `pass`, or `wait` until it is solved.",
         choices=("pass", "wait"),
     )  # fmt: skip
+    identity: str = setting(
+        "mark",
+        "Sex, birth date or name that contradicts the known patient: `mark` the records, or `hold` the message.",
+        choices=("mark", "hold"),
+    )  # fmt: skip
     hold_limit: int = setting(10_000, "Messages of the channel that may wait at a time; more of them pass.", least=0)
     retention_days: int = setting(0, "Days that received bytes are kept at least; 0 = for ever.", least=0)
     error_retention_days: int = setting(0, "Days that unsolved dead letters are kept; 0 = until solved.", least=0)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
 from pipelines.datafolder import DataFolder
+from pipelines.envelope import Envelope
 from pipelines.errors import InUse, NoSuchEntry, Unavailable
 from pipelines.replay import action, expiry
 from pipelines.settings import Settings
@@ -43,6 +44,7 @@ class Replayed:
     failed: int
     missing: int
     freed: int
+    rejected: int = 0
 
 
 def letters(folder: DataFolder) -> list[Letter]:
@@ -79,8 +81,16 @@ def expire(folder: DataFolder, settings: Settings, now: float) -> int:
     return len(over)
 
 
-def replay(folder: DataFolder, settings: Settings, entries: Iterable[int], *, timeout: float = 60.0) -> Replayed:
-    """Replay entries (dead letters, held or settled messages) with the maps of now, and wait until it is done.
+def replay(
+    folder: DataFolder,
+    settings: Settings,
+    entries: Iterable[int],
+    *,
+    timeout: float = 60.0,
+    order: Callable[[Iterable[int]], Envelope] = action,
+) -> Replayed:
+    """Replay entries (dead letters, held or settled messages) with the maps of now, and wait until it is done; or do
+    with them what another `order` says.
 
     A running service does it in its turn; without one it is done here. Raises NoSuchEntry, Unavailable (nothing was
     ordered, or the service did not come to it in time: it will).
@@ -91,7 +101,7 @@ def replay(folder: DataFolder, settings: Settings, entries: Iterable[int], *, ti
             if state.outcome(seq) is None:
                 raise NoSuchEntry(f"no settled message or dead letter {seq}")
     with closing(folder.journal(settings.journal())) as journal:
-        ordered = journal.append(action(wanted)).result(timeout).seq
+        ordered = journal.append(order(wanted)).result(timeout).seq
     until = time.monotonic() + timeout
     while time.monotonic() < until:
         with closing(folder.state_reader()) as state:

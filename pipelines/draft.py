@@ -6,11 +6,13 @@ Where a batch is cut depends on load and clock; what is in its records does not.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from pipelines.envelope import NO_FACTS
 from pipelines.ports import (
     NO_EFFECT,
     Batch,
+    Case,
     DeadLetter,
     Entry,
     Growth,
@@ -20,6 +22,7 @@ from pipelines.ports import (
     Outcome,
     Record,
     State,
+    StoredClaim,
     StoredPart,
     Touch,
 )
@@ -71,6 +74,7 @@ class Draft:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._records: list[tuple[int, Said, NewVersion]] = []
+        self._headers: list[Mapping[str, str]] = []  # of each of them
         self._last: dict[Key, int] = {}  # where a resource's newest version in this batch stands
         self._registers: dict[Key, Stored] = {}  # as the batch leaves them
         self.outcomes: list[Outcome] = []
@@ -81,6 +85,9 @@ class Draft:
         self.freed: list[int] = []
         self.merges: list[Merge] = []
         self.maps: list[tuple[str, bytes]] = []
+        self.claims: list[StoredClaim] = []
+        self.cases: list[Case] = []
+        self.verdicts: list[tuple[int, str]] = []
         self.outbound: list[Outbound] = []
         self.size = 0  # bytes of bodies
 
@@ -115,7 +122,14 @@ class Draft:
         return self._memory.load(keys)
 
     def add(
-        self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled, *, again: bool = False
+        self,
+        entry: Entry,
+        incoming: Incoming,
+        known: Known | None,
+        result: Settled,
+        *,
+        again: bool = False,
+        headers: Mapping[str, str] = NO_FACTS,
     ) -> None:
         """One resource's result. `again`: it comes again although it has no registers (a resource of many messages)."""
         said = incoming.said
@@ -123,6 +137,7 @@ class Draft:
         if isinstance(result, NewVersion):
             self._last[key] = len(self._records)
             self._records.append((entry.seq, said, result))
+            self._headers.append(headers)
             self.size += len(result.body)
         if not isinstance(result, Held) and result.registers is not None:
             self._registers[key] = result.registers
@@ -149,6 +164,9 @@ class Draft:
             outbound=tuple(self.outbound),
             parts=parts,
             growths=growths,
+            claims=tuple(self.claims),
+            cases=tuple(self.cases),
+            verdicts=tuple(self.verdicts),
         )
 
     def _record(self, place: int, entry: int, said: Said, made: NewVersion) -> Record:
@@ -156,7 +174,8 @@ class Draft:
         newest = self._last[key] == place
         registers = self._registers[key].data if newest else b""
         content = (made.body, registers)
-        return Record(said.type, said.id, made.version, made.op, made.patient, said.group, *content, entry)
+        headers = self._headers[place]
+        return Record(said.type, said.id, made.version, made.op, made.patient, said.group, *content, entry, headers)
 
 
 def _identity(entry: Entry) -> tuple[str, bytes, bytes]:

@@ -204,6 +204,30 @@ class Outbound:
     created_at: int
 
 
+class StoredClaim(NamedTuple):
+    """What a study or document (`subject`) says of its patient; `person`: identity's own encoding."""
+
+    patient: str
+    subject: str
+    entry: int
+    channel: str
+    person: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One contradiction of identity, as the worklist has it. `subject`: 'ImagingStudy/<id>' or ''; `elements`: what
+    differs; `verdict`: '' while it is open, released, rejected or resolved."""
+
+    entry: int
+    channel: str
+    patient: str
+    subject: str
+    elements: tuple[str, ...]
+    held: bool
+    verdict: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One transaction. `cursor` = highest journal seq whose outcome is stored with this batch."""
@@ -221,6 +245,9 @@ class Batch:
     outbound: tuple[Outbound, ...] = ()  # to be sent, durable with what they speak of
     parts: tuple[StoredPart, ...] = ()
     growths: tuple[Growth, ...] = ()
+    claims: tuple[StoredClaim, ...] = ()
+    cases: tuple[Case, ...] = ()  # opened
+    verdicts: tuple[tuple[int, str], ...] = ()  # (entry, verdict) of cases that are closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +378,12 @@ class State(Protocol):
 
     def stale(self, received_before: int, limit: int = 1024) -> tuple[Growth, ...]:
         """Those to which something was added since they were last made, the newest of it received before that."""
+
+    def claims(self, patient: str) -> tuple[StoredClaim, ...]:
+        """What studies and documents say of a patient."""
+
+    def cases(self, *, patient: str = "", subject: str = "", entry: int = 0, limit: int = 1024) -> tuple[Case, ...]:
+        """Open contradictions of identity, by entry; all, or those of a patient, subject or entry."""
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""

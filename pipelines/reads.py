@@ -12,8 +12,20 @@ import apsw
 
 from pipelines.database import open_reader, schema_version
 from pipelines.envelope import NO_FACTS
-from pipelines.ports import Counts, Current, Entry, Growth, Outbound, Seen, StoredDeadLetter, StoredOutcome, StoredPart
-from pipelines.schema import GROWING_SINCE, OUTBOUND_SINCE
+from pipelines.ports import (
+    Case,
+    Counts,
+    Current,
+    Entry,
+    Growth,
+    Outbound,
+    Seen,
+    StoredClaim,
+    StoredDeadLetter,
+    StoredOutcome,
+    StoredPart,
+)
+from pipelines.schema import GROWING_SINCE, IDENTITY_SINCE, OUTBOUND_SINCE
 from terminology import WorklistRow, read_worklist
 
 Row = tuple[Any, ...]  # one row of a query; its columns are typed by the schema
@@ -148,11 +160,12 @@ class StateReader:
 
     def marked(self, patients: Iterable[str]) -> frozenset[str]:
         """Those of the patients that an unsolved dead letter or a hold marks."""
-        return frozenset(row[0] for row in self._waiting("SELECT DISTINCT patient", patients, ""))
+        rows = self._waiting("SELECT DISTINCT patient", patients, " AND kind<>'identity'")
+        return frozenset(row[0] for row in rows)
 
     def held(self, limit: int = 256) -> tuple[int, ...]:
         """Entries on hold, in order."""
-        query = "SELECT DISTINCT entry FROM waiting WHERE kind='hold' ORDER BY entry LIMIT ?"
+        query = "SELECT DISTINCT entry FROM waiting WHERE kind IN ('hold','identity') ORDER BY entry LIMIT ?"
         return tuple(row[0] for row in self._rows(query, (limit,)))
 
     def held_for(self, patients: Iterable[str]) -> tuple[int, ...]:
@@ -163,7 +176,7 @@ class StateReader:
         """Held entries, in order, none of whose patients waits for an earlier entry any more."""
         query = (
             "SELECT DISTINCT h.entry FROM waiting h WHERE h.kind='hold' AND NOT EXISTS (SELECT 1 FROM waiting own"
-            " JOIN waiting before ON before.patient=own.patient AND before.entry<own.entry"
+            " JOIN waiting before ON before.patient=own.patient AND before.entry<own.entry AND before.kind<>'identity'"
             " WHERE own.entry=h.entry AND own.kind='hold') ORDER BY h.entry LIMIT ?"
         )
         return tuple(row[0] for row in self._rows(query, (limit,)))
@@ -192,6 +205,26 @@ class StateReader:
             return ()  # a folder of an older release, which the writer is about to migrate
         query = _GROWTH + "stale=1 AND received<=? ORDER BY type, id LIMIT ?"
         return tuple(_grown(row) for row in self._rows(query, (received_before, limit)))
+
+    def claims(self, patient: str) -> tuple[StoredClaim, ...]:
+        """What studies and documents say of a patient."""
+        query = "SELECT patient, subject, entry, channel, person FROM claim WHERE patient=? ORDER BY subject"
+        return tuple(StoredClaim(*row) for row in self._rows(query, (patient,)))
+
+    def cases(self, *, patient: str = "", subject: str = "", entry: int = 0, limit: int = 1024) -> tuple[Case, ...]:
+        """Open contradictions of identity, by entry."""
+        if schema_version(self._connection) < IDENTITY_SINCE:
+            return ()  # a folder of an older release, which the writer is about to migrate
+        query = "SELECT entry, channel, patient, subject, elements, held, verdict FROM identity_case WHERE verdict=''"
+        values: list[object] = []
+        for name, wanted in (("patient", patient), ("subject", subject), ("entry", entry)):
+            if wanted:
+                query += f" AND {name}=?"
+                values.append(wanted)
+        rows = self._rows(f"{query} ORDER BY entry LIMIT ?", (*values, limit))
+        return tuple(
+            Case(row[0], row[1], row[2], row[3], tuple(json.loads(row[4])), bool(row[5]), row[6]) for row in rows
+        )
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""

@@ -37,8 +37,11 @@ class Settler(Protocol):
     def map_now(self, entry: Entry) -> Result:
         """Map an entry out of turn."""
 
-    def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool) -> None:
-        """Settle it at its own place."""
+    def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool, released: bool = False) -> None:
+        """Settle it at its own place; `released`: whoever it is of."""
+
+    def reject(self, entry: Entry) -> None:
+        """It is somebody else's: it never takes effect."""
 
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
         """It failed once more."""
@@ -59,6 +62,12 @@ def expiry(entries: Iterable[int]) -> Envelope:
     return Envelope(channel=OPERATOR, format="action", body=body, kind="action")
 
 
+def verdict(kind: str, entries: Iterable[int]) -> Envelope:
+    """The journal entry that says of contradictions of identity: `release` them, or `reject` them."""
+    body = canonical({"action": kind, "entries": sorted(set(entries))})
+    return Envelope(channel=OPERATOR, format="action", body=body, kind="action")
+
+
 def targets(body: bytes, kind: str = "replay") -> tuple[int, ...]:
     """The entries that an action of this kind names, oldest first."""
     asked = json.loads(body)
@@ -70,9 +79,13 @@ def act(settler: Settler, state: State, journal: JournalReader, body: bytes) -> 
 
     Done twice it does nothing more: a crash between two of its batches repeats the action.
     """
-    tally = {"replayed": 0, "failed": 0, "missing": 0, "freed": 0}
+    tally = {"replayed": 0, "failed": 0, "missing": 0, "freed": 0, "rejected": 0}
     for seq in targets(body):
         tally[_again(settler, state, journal, seq)] += 1
+    for seq in targets(body, "release"):
+        tally[_again(settler, state, journal, seq, released=True)] += 1
+    for seq in targets(body, "reject"):
+        tally[_reject(settler, state, journal, seq)] += 1
     if over := targets(body, "expire"):
         letters = [letter for seq in over if (letter := state.dead_letter(seq)) is not None]
         for letter in letters:
@@ -86,7 +99,16 @@ def act(settler: Settler, state: State, journal: JournalReader, body: bytes) -> 
     return tally
 
 
-def _again(settler: Settler, state: State, journal: JournalReader, seq: int) -> str:
+def _reject(settler: Settler, state: State, journal: JournalReader, seq: int) -> str:
+    """One held entry that never takes effect; a word for the tally."""
+    before, entry = state.outcome(seq), journal.get(seq)
+    if before is None or entry is None or before.status != "held":
+        return "missing"
+    settler.reject(entry)
+    return "rejected"
+
+
+def _again(settler: Settler, state: State, journal: JournalReader, seq: int, released: bool = False) -> str:
     """One entry once more; a word for the tally."""
     before = state.outcome(seq)
     letter = state.dead_letter(seq)
@@ -96,7 +118,7 @@ def _again(settler: Settler, state: State, journal: JournalReader, seq: int) -> 
     freed = before.status == "held"
     result = settler.map_now(entry)
     if not isinstance(result, Failure):
-        settler.settle_again(entry, result, solved=letter is not None, freed=freed)
+        settler.settle_again(entry, result, solved=letter is not None, freed=freed, released=released)
         return "replayed"
     if freed or letter is not None:  # else: what it said stays said, there is nothing to take back
         settler.fail_again(entry, result, freed=freed)

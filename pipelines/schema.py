@@ -104,6 +104,21 @@ CREATE TABLE growth(
 CREATE INDEX growth_stale ON growth(received) WHERE stale=1;
 """
 
-MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS), _OUTBOUND, _GROWING)
+_IDENTITY = """
+CREATE TABLE claim(                   -- what each study or document says of its patient (see identity)
+    patient TEXT NOT NULL, subject TEXT NOT NULL, entry INTEGER NOT NULL, channel TEXT NOT NULL, person BLOB NOT NULL,
+    PRIMARY KEY (patient, subject)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE identity_case(           -- where it contradicts who the patient is known to be
+    entry INTEGER PRIMARY KEY,
+    channel TEXT NOT NULL, patient TEXT NOT NULL, subject TEXT NOT NULL, elements TEXT NOT NULL,
+    held INTEGER NOT NULL, verdict TEXT NOT NULL
+) STRICT;
+CREATE INDEX identity_subject ON identity_case(subject) WHERE verdict='';
+CREATE INDEX identity_patient ON identity_case(patient) WHERE verdict='';
+"""
+
+MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS), _OUTBOUND, _GROWING, _IDENTITY)
 OUTBOUND_SINCE = 3  # the version that has the table
 GROWING_SINCE = 4
+IDENTITY_SINCE = 5

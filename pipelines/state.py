@@ -61,6 +61,16 @@ _GROWTH = (
     " ON CONFLICT(type, id) DO UPDATE SET members=excluded.members, folded=excluded.folded, stale=excluded.stale,"
     " received=excluded.received"
 )
+_CLAIM = (
+    "INSERT INTO claim(patient, subject, entry, channel, person) VALUES (?,?,?,?,?)"
+    " ON CONFLICT(patient, subject) DO UPDATE SET entry=excluded.entry, channel=excluded.channel,"
+    " person=excluded.person"
+)
+_CASE = (
+    "INSERT INTO identity_case(entry, channel, patient, subject, elements, held, verdict) VALUES (?,?,?,?,?,?,'')"
+    " ON CONFLICT(entry) DO UPDATE SET patient=excluded.patient, subject=excluded.subject,"
+    " elements=excluded.elements, held=excluded.held, verdict=''"
+)
 _LETTER = (
     "INSERT INTO dead_letter(entry, cause, place, text, attempts, kind, channel, format, control_id, sha256,"
     " received_at, peer, facts, size, body, blob, seed, changed) VALUES (?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -262,6 +272,8 @@ class SqliteState(StateReader):
         if batch.parts or batch.growths:
             connection.executemany(_PART, batch.parts)
             connection.executemany(_GROWTH, [(*each[:4], int(each.stale), each.received) for each in batch.growths])
+        if batch.claims or batch.cases or batch.verdicts:
+            self._store_identity(batch)
         if batch.maps:
             connection.executemany("INSERT INTO map(hash, content) VALUES (?,?) ON CONFLICT DO NOTHING", batch.maps)
         if batch.outbound:
@@ -269,12 +281,33 @@ class SqliteState(StateReader):
         if batch.solved or batch.freed or batch.dead_letters or batch.holds or batch.merges:
             self._store_letters(batch)
 
+    def _store_identity(self, batch: Batch) -> None:
+        connection = self._connection
+        connection.executemany(_CLAIM, batch.claims)
+        connection.executemany(
+            _CASE,
+            [
+                (case.entry, case.channel, case.patient, case.subject, json.dumps(case.elements), int(case.held))
+                for case in batch.cases
+            ],
+        )
+        connection.executemany(
+            "INSERT INTO waiting(patient, entry, kind) VALUES (?,?,'identity') ON CONFLICT DO NOTHING",
+            [(case.patient, case.entry) for case in batch.cases if case.held],
+        )
+        connection.executemany(
+            "UPDATE identity_case SET verdict=? WHERE entry=? AND verdict=''",
+            [(verdict, entry) for entry, verdict in batch.verdicts],
+        )
+
     def _store_letters(self, batch: Batch) -> None:
         connection = self._connection
         entries = {outcome.entry.seq: outcome.entry for outcome in batch.outcomes}
         connection.executemany("DELETE FROM dead_letter WHERE entry=?", [(seq,) for seq in batch.solved])
         connection.executemany("DELETE FROM waiting WHERE entry=? AND kind='mark'", [(seq,) for seq in batch.solved])
-        connection.executemany("DELETE FROM waiting WHERE entry=? AND kind='hold'", [(seq,) for seq in batch.freed])
+        connection.executemany(
+            "DELETE FROM waiting WHERE entry=? AND kind IN ('hold','identity')", [(seq,) for seq in batch.freed]
+        )
         for letter in batch.dead_letters:
             source = entries.get(letter.entry)
             if source is None:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from pipelines import growing, journey, replay
+import msgspec
+
+from pipelines import growing, identity, journey, replay
 from pipelines.acknowledging import HEAD, application_acknowledgement, owes_reply
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
+from pipelines.envelope import NO_FACTS
 from pipelines.errors import BlobMissing
 from pipelines.formats import Maps
 from pipelines.growing import Growing
@@ -23,7 +27,20 @@ from pipelines.mapper import Failure, Mapper, Result, config_of
 from pipelines.outcomes import action_detail, flagged
 from pipelines.ownership import ownership
 from pipelines.pool import Inline, Mappers
-from pipelines.ports import NO_EFFECT, Blobs, Committed, DeadLetter, Entry, Hold, Merge, Outcome, State
+from pipelines.ports import (
+    NO_EFFECT,
+    Blobs,
+    Case,
+    Committed,
+    DeadLetter,
+    Entry,
+    Hold,
+    Merge,
+    Outcome,
+    State,
+    StoredClaim,
+)
+from pipelines.registers import shown
 from pipelines.replay import JournalReader
 from pipelines.said import Spoken, whole
 from pipelines.settings import Pipeline, Settings
@@ -68,6 +85,7 @@ class Writer:
         self._memory = Memory(state)
         self._draft = Draft(self._memory)
         self._growing = Growing(state)
+        self._replaying = False
         self._begun = 0.0
         self._ownership = ownership()
         self._clocks: dict[str, int | None] = {}
@@ -234,31 +252,97 @@ class Writer:
         if self._settle(entry, result, when, clock, wait=wait) != "held":
             self._answer(entry, None)
 
-    def _settle(self, entry: Entry, spoken: Spoken, when: int, clock: int | None, *, wait: bool) -> str:
-        """Fold every resource of a message into what is known, or hold the message; its status."""
+    def _settle(
+        self, entry: Entry, spoken: Spoken, when: int, clock: int | None, *, wait: bool, released: bool = False
+    ) -> str:
+        """Fold every resource of a message into what is known, or hold the message; its status. `released`: an
+        operator has looked at whose it is."""
         origin = Origin(when, entry.channel, entry.seq)
         policy = Policy(wait)
         said = [Incoming(each, origin) for each in spoken.said]
         known = self._draft.known([(each.type, each.id) for each in spoken.said])
+        case = None if wait else self._contradiction(entry, spoken, known)
+        if case is None and self._replaying and self._state.cases(entry=entry.seq):
+            self._draft.verdicts.append((entry.seq, "resolved"))
+        if case is not None and case.held and not released:
+            self._draft.cases.append(case)
+            self._done(self._outcome(entry, "held", spoken, when, clock, 0))
+            return "held"
         before = [known.get((each.type, each.id)) for each in spoken.said]
         results = [journey.settle(*pair, policy) for pair in zip(before, said, strict=True)]
         status = "held" if any(isinstance(result, Held) for result in results) else "settled"
         if status == "held":
             self._draft.holds.append(Hold(entry.seq, spoken.patients))
         else:
+            headers = self._marked(case, released)
             for incoming, current, result in zip(said, before, results, strict=True):
-                self._store(entry, incoming, current, result)
+                self._store(entry, incoming, current, result, headers)
             self._draft.merges += [Merge(*pair, entry.seq) for pair in spoken.merges]
             self._keep_map(entry.channel, spoken.map_hash)
             for part in spoken.parts:
                 if self._growing.add(entry, part, origin):
                     self._fold(entry, (part.type, part.id))
+            for each in spoken.said:
+                if identity.owned(each):
+                    self._ask_again(each.id)
         unchanged = sum(isinstance(result, Unchanged) for result in results)
         self._done(self._outcome(entry, status, spoken, when, clock, unchanged))
         return status
 
-    def _store(self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled) -> None:
-        self._draft.add(entry, incoming, known, result)
+    # -- whose it is -------------------------------------------------------------------------------------------
+
+    def _contradiction(self, entry: Entry, spoken: Spoken, known: Mapping[tuple[str, str], Known]) -> Case | None:
+        """What a message says of its patient, against who that is known to be. Claims are kept to be asked again."""
+        claim = identity.claim_of(spoken)
+        if claim is None:
+            return None
+        if claim.subject:
+            person = msgspec.json.encode(claim.person)
+            self._draft.claims.append(StoredClaim(claim.patient, claim.subject, entry.seq, entry.channel, person))
+        current = known.get(("Patient", claim.patient))
+        if current is None:
+            return None
+        elements = identity.contradictions(_person(current), claim.person)
+        held = self._channels[entry.channel].identity == "hold"
+        return Case(entry.seq, entry.channel, claim.patient, claim.subject, elements, held) if elements else None
+
+    def _marked(self, case: Case | None, released: bool) -> Mapping[str, str]:
+        """Headers of the records of a message whose patient may be another; the case goes to the worklist."""
+        if case is None:
+            return NO_FACTS
+        if released:
+            self._draft.verdicts.append((case.entry, "released"))
+        else:
+            self._draft.cases.append(replace(case, held=False))
+        return {identity.HEADER: ",".join(case.elements)}
+
+    def _ask_again(self, patient: str) -> None:
+        """The owner has spoken: studies and documents of the patient that said otherwise are cases now, and cases that
+        no longer contradict are resolved."""
+        claims = {claim.subject: claim for claim in self._state.claims(patient)}
+        claims |= {claim.subject: claim for claim in self._draft.claims if claim.patient == patient}
+        current = self._draft.known([("Patient", patient)]).get(("Patient", patient))
+        if not claims or current is None:
+            return
+        person = _person(current)
+        cases = (*self._state.cases(patient=patient), *(each for each in self._draft.cases if each.patient == patient))
+        open_ = {case.entry for case in cases}
+        for claim in claims.values():
+            said = msgspec.json.decode(claim.person, type=identity.Person)
+            elements = identity.contradictions(person, said)
+            if elements and claim.entry not in open_:
+                self._draft.cases.append(Case(claim.entry, claim.channel, patient, claim.subject, elements, False))
+        for case in cases:
+            kept = claims.get(case.subject)
+            if kept is not None and not case.held:
+                said = msgspec.json.decode(kept.person, type=identity.Person)
+                if not identity.contradictions(person, said):
+                    self._draft.verdicts.append((case.entry, "resolved"))
+
+    def _store(
+        self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled, headers: Mapping[str, str]
+    ) -> None:
+        self._draft.add(entry, incoming, known, result, headers=headers)
         if isinstance(result, NewVersion):
             self.metrics.record(incoming.said.group)
 
@@ -278,11 +362,16 @@ class Writer:
         said = [whole(change, self._ownership, channel.topics if channel else {}) for change in changes]
         known = self._draft.known([(each.type, each.id) for each in said])
         origin = Origin(entry.received_at, entry.channel, entry.seq)
+        subject = f"{key[0]}/{key[1]}"
+        closed = {entry for entry, _ in self._draft.verdicts}
+        cases = [case for case in self._state.cases(subject=subject, limit=64) if case.entry not in closed]
+        cases += [case for case in self._draft.cases if case.subject == subject]
+        headers = {identity.HEADER: ",".join(cases[0].elements)} if cases else NO_FACTS
         for each in said:
             current = known.get((each.type, each.id))
             incoming = Incoming(each, origin)
             result = journey.settle(current, incoming, Policy())
-            self._draft.add(entry, incoming, current, result, again=True)
+            self._draft.add(entry, incoming, current, result, again=True, headers=headers)
             if isinstance(result, NewVersion):
                 self.metrics.record(each.group)
 
@@ -360,16 +449,26 @@ class Writer:
             pass  # ends: the mappers answer every message within its time limit
         return result
 
-    def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool) -> None:
+    def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool, released: bool = False) -> None:
         """Settle an earlier entry at its own place and time, in a batch of its own."""
         if solved:
             self._draft.solved.append(entry.seq)
-        if freed:
-            self._draft.freed.append(entry.seq)
         clock = self._state.clock(entry.channel, entry.seq)
-        self._settle(entry, result, *effective(result.event_time, clock), wait=False)
-        if freed:  # a dead letter has been answered when it failed
-            self._answer(entry, None)
+        when = effective(result.event_time, clock)
+        self._replaying = True
+        status = self._settle(entry, result, *when, wait=False, released=released)
+        self._replaying = False
+        if freed and status != "held":
+            self._draft.freed.append(entry.seq)
+            self._answer(entry, None)  # a dead letter has been answered when it failed
+        self.commit()
+
+    def reject(self, entry: Entry) -> None:
+        """An operator says that it is somebody else's: it never takes effect, and is a dead letter."""
+        text = "rejected by an operator: it contradicts the known patient"
+        self._draft.verdicts.append((entry.seq, "rejected"))
+        self._draft.freed.append(entry.seq)
+        self._fail(entry, Failure("identity", "", text), self._state.clock(entry.channel, entry.seq))
         self.commit()
 
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:
@@ -386,6 +485,15 @@ class Writer:
         self._draft.solved.append(entry.seq)
         self._done(Outcome(entry, "expired", clock=self._state.clock(entry.channel, entry.seq)))
         self.commit()
+
+
+def _person(known: Known) -> identity.Person:
+    """Who a patient is known to be."""
+    shows = shown(known.registers.cells)
+    names = [name for (path, _), value in shows.items() if path == "name" and isinstance(value, list) for name in value]
+    return identity.person_of(
+        {"gender": shows.get(("gender", "")), "birthDate": shows.get(("birthDate", "")), "name": names}
+    )
 
 
 def _gone(error: BlobMissing) -> Failure:
