@@ -79,13 +79,14 @@ def act(settler: Settler, state: State, journal: JournalReader, body: bytes) -> 
 
     Done twice it does nothing more: a crash between two of its batches repeats the action.
     """
-    tally = {"replayed": 0, "failed": 0, "missing": 0, "freed": 0, "rejected": 0}
+    tally = {"replayed": 0, "failed": 0, "missing": 0, "freed": 0}
     for seq in targets(body):
         tally[_again(settler, state, journal, seq)] += 1
     for seq in targets(body, "release"):
         tally[_again(settler, state, journal, seq, released=True)] += 1
     for seq in targets(body, "reject"):
-        tally[_reject(settler, state, journal, seq)] += 1
+        word = _reject(settler, state, journal, seq)
+        tally[word] = tally.get(word, 0) + 1
     if over := targets(body, "expire"):
         letters = [letter for seq in over if (letter := state.dead_letter(seq)) is not None]
         for letter in letters:

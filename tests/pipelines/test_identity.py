@@ -115,7 +115,7 @@ def test_a_mans_ct_under_a_womans_name_is_held_until_somebody_decides(tmp_path: 
     done = decide(bench.folder, bench.settings, [2], "release")
     assert (done.replayed, done.failed, done.missing) == (2, 0, 0)
     assert worklist(bench.folder) == []
-    [(study, headers)] = bench.records("ImagingStudy")
+    [(study, _)] = bench.records("ImagingStudy")
     assert study["numberOfInstances"] == 2
     [(patient, _)] = bench.records("Patient")
     assert patient["gender"] == "female"  # a study fills, it never overwrites
