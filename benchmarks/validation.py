@@ -114,13 +114,13 @@ def _load() -> list[Row]:
 
 
 def _median(work: Work, resources: Sequence[Resource], rounds: int) -> float:
-    """Milliseconds: the median over the resources of each one's best round (and one round before, to warm up)."""
+    """Milliseconds of CPU: the median over the resources of each one's best round (one more round to warm up)."""
     best = [float("inf")] * len(resources)
     for _ in range(rounds + 1):
         for place, each in enumerate(resources):
-            begun = time.perf_counter()
+            begun = time.process_time()
             work(each)
-            best[place] = min(best[place], time.perf_counter() - begun)
+            best[place] = min(best[place], time.process_time() - begun)
     return median(best) * 1000
 
 

@@ -23,6 +23,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import adapters.fhir
 from adapters.fhir.tables import (
     CORE,
     Json,
@@ -38,7 +39,7 @@ from adapters.fhir.tables import (
 )
 
 PACKAGE = "hl7.fhir.r4.examples 4.0.1"
-TARGET = Path(__file__).resolve().parent.parent / "adapters" / "fhir" / "data" / "r4.json.gz"
+TARGET = Path(str(adapters.fhir.__file__)).parent / "data" / "r4.json.gz"
 VITAL_SIGNS = CORE + "vitalsigns"
 INSTEAD = {
     # `as` on a Period is empty, and empty is false: its words speak of a dateTime only

@@ -115,9 +115,10 @@ class Definitions:
     """R4, and the packages that lie over it. Immutable for its readers; what was built once is kept."""
 
     def __init__(self, data: bytes, packages: Iterable[bytes] = ()) -> None:
-        """`data`: the unpacked table; `packages`: theirs, of which the last one wins."""
+        """`data`: the unpacked table; `packages`: theirs. Of these the last one wins, and R4 itself over all."""
         layers = [_LAYER.decode(each) for each in (data, *packages)]
         content = layers[0]
+        layers = [*layers[1:], content]
         self.source = content.source
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.primitives: Mapping[str, str] = content.primitives

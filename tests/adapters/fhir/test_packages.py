@@ -204,7 +204,16 @@ def test_the_stored_form_is_the_same_each_time_and_reads_back(package: Package, 
 def test_nothing_in_a_package_changes_r4(package: Package) -> None:
     weak = structure("x", "Patient", HL7 + "Patient") | {"url": HL7 + "bp"}
     cuckoo = {"resourceType": "CodeSystem", "url": "http://hl7.org/fhir/administrative-gender", "content": "complete"}
-    table = definitions_with([compile_package(packed(weak, cuckoo))])
+    gender = {"resourceType": "ValueSet", "url": "http://hl7.org/fhir/ValueSet/administrative-gender"}
+    gender["compose"] = {"include": [{"system": "urn:x", "concept": [{"code": "M"}]}]}  # type: ignore[assignment]
+    bound = structure(
+        "b",
+        "Patient",
+        HL7 + "Patient",
+        row("Patient.gender", binding={"strength": "required", "valueSet": gender["url"]}),
+    )
+    table = definitions_with([compile_package(packed(weak, cuckoo, gender, bound))])
+    assert validate({"resourceType": "Patient", "gender": "M"}, table=table) != []
     assert table.profile(HL7 + "bp") == definitions_with([]).profile(HL7 + "bp")
     assert table.system("http://hl7.org/fhir/administrative-gender")
 

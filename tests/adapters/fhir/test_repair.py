@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.fhir import Finding, Repaired, repair, validate
-from adapters.fhir.repair import ABOUT, DECISIVE
+from adapters.fhir.meaning import ABOUT, DECISIVE
 from tests.adapters.fhir.mutations import KINDS
 from tests.adapters.fhir.samples import Resource, concept, reference, resource
 from tests.adapters.fhir.test_faults import FAULTS, Change, drop, put
