@@ -55,7 +55,7 @@ def test_what_the_oracle_refuses_we_refuse(data: st.DataObject) -> None:
         assert validate(changed)
 
 
-_JSON = st.recursive(
+JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals() | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -72,7 +72,7 @@ _JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(["Patient", "Observation", "Bundle", "Parameters", "x"]), _JSON)
+@given(st.sampled_from(["Patient", "Observation", "Bundle", "Parameters", "x"]), JSON)
 def test_any_value_gets_findings_never_an_exception(name: str, value: object) -> None:
     assert isinstance(validate(value), list)
     if isinstance(value, dict):
@@ -83,5 +83,5 @@ def test_any_value_gets_findings_never_an_exception(name: str, value: object) ->
 def test_any_value_at_any_place_gets_findings_never_an_exception(data: st.DataObject) -> None:
     changed = deepcopy(data.draw(st.sampled_from(RESOURCES)))
     site = data.draw(st.sampled_from(sites(changed)))
-    site.owner[site.key] = data.draw(_JSON)
+    site.owner[site.key] = data.draw(JSON)
     assert isinstance(validate(changed), list)

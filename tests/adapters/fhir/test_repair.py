@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from adapters.fhir import Finding, Repaired, repair, validate
 from adapters.fhir.meaning import ABOUT, DECISIVE
-from tests.adapters.fhir.mutations import KINDS
-from tests.adapters.fhir.samples import Resource, concept, reference, resource
+from tests.adapters.fhir.defects import PRESSURE
+from tests.adapters.fhir.mutations import KINDS, sites
+from tests.adapters.fhir.samples import RESOURCES, Resource, concept, reference, resource
 from tests.adapters.fhir.test_faults import FAULTS, Change, drop, put
-from tests.adapters.fhir.test_mutations import PLACES, mutate
+from tests.adapters.fhir.test_mutations import JSON, PLACES, mutate
 
 ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 LOST = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "error"}]}
@@ -193,6 +194,17 @@ def test_a_mutated_resource_stands_valid_and_listed_or_falls_for_a_reason(data: 
     for name, value in before.items():
         if name.removeprefix("_") not in fallen and not _is_choice_of(name, fallen):
             assert result.resource.get(name) == value
+
+
+@given(st.data())
+def test_any_value_at_any_place_is_taken_out_or_fells(data: st.DataObject) -> None:
+    changed = deepcopy(data.draw(st.sampled_from([*RESOURCES, PRESSURE])))
+    site = data.draw(st.sampled_from(sites(changed)))
+    site.owner[site.key] = data.draw(JSON)
+    before = deepcopy(changed)
+    result = repaired(changed)
+    assert changed == before
+    assert result.resource is None or not [f for f in checked(result.resource) if f.severity == "error"]
 
 
 def _root_member(expression: str) -> str:
