@@ -255,9 +255,15 @@ def ethnicity_text(node: Node, resource: Resource, mark: Mark) -> Any:
 
 def _names(node: Node, name: str) -> str | None:
     """What all codes of one kind say, HL7's extension elements included, as one text."""
-    codes = [kid for kid in node.kids if kid.name.removeprefix("sdtc:") == name and "code" in kid.attrs]
+    codes = [
+        kid
+        for kid in node.kids
+        if kid.name.removeprefix("sdtc:") == name and "code" in kid.attrs and kid.attrs.get("codeSystem") == _CDC
+    ]
     return ", ".join(code.attrs.get("displayName") or code.attrs["code"] for code in codes) or None
 
+
+_CDC = "2.16.840.1.113883.6.238"  # US race and ethnicity
 
 FUNCTIONS = {
     "section-text": NodeFunction(section_text, ("Narrative",)),

@@ -33,11 +33,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Templates first, whatever their version; the row that stands first in the file wins."""
+    """Templates first, whatever their version; then a code of its own system; then the rows that look around."""
 
     templates: dict[str, Way]
     fallbacks: tuple[tuple[str, Predicate | None, Way], ...]
-    codes: Callable[[Node], Way | None]
+    codes: Callable[[Node], tuple[bool, Way | None]]
 
     def find(self, node: Node) -> Way | None:
         found: Way | None = None
@@ -48,10 +48,13 @@ class Dispatch:
                     found = way
         if found is not None:
             return found
+        own, way_of_code = self.codes(node)
+        if own:
+            return way_of_code
         for element, test, way in self.fallbacks:
             if element in ("", node.name) and (test is None or test(node)):
                 return way
-        return self.codes(node)
+        return None
 
 
 def read_dispatch(shop: Shop) -> Dispatch:
@@ -104,10 +107,13 @@ def _way(row: Dict, rank: int, shop: Shop) -> Way:
     return Way(rank, row.line, plan, opened, guard, excused)
 
 
-def _by_code(raw: Any, shop: Shop) -> Callable[[Node], Way | None]:
-    """`codes: {system: OID, table: Name}`: a statement's own code names its map."""
+def _by_code(raw: Any, shop: Shop) -> Callable[[Node], tuple[bool, Way | None]]:
+    """`codes: {system: OID, table: Name}`: a statement's own code of this system names its map, and nothing else does.
+
+    A section may hold all kinds of statements: that there is no allergy stands in the section of allergies, too.
+    """
     if raw is None:
-        return lambda node: None
+        return lambda node: (False, None)
     table = shop.library.table(str(raw["table"]))
     if table is None:
         raise MapError(_FILE, raw.line, f"there is no table {raw['table']}")
@@ -119,10 +125,10 @@ def _by_code(raw: Any, shop: Shop) -> Callable[[Node], Way | None]:
     }
     system = str(raw["system"])
 
-    def by_code(node: Node) -> Way | None:
+    def by_code(node: Node) -> tuple[bool, Way | None]:
         code = node.child("code")
         if code is None or code.attrs.get("codeSystem", "").replace(" ", "") != system:
-            return None
-        return ways.get(code.attrs.get("code", ""))
+            return False, None
+        return True, ways.get(code.attrs.get("code", ""))
 
     return by_code

@@ -56,7 +56,7 @@ class Guard:
             return _UNCLEAR
         code = node.child("statusCode")
         status = (code.attrs.get("code") or "").strip().lower() if code is not None else ""
-        mood = node.attrs.get("moodCode", "")
+        mood = node.attrs.get("moodCode", "").strip()
         for cell in self.cells:
             if (
                 (cell.mood is None or mood in cell.mood)

@@ -271,7 +271,7 @@ def _alive(base: Callable[[Node], list[Node]], acts: frozenset[str]) -> Callable
             if kid.name not in ACTS
             or (
                 (negated or kid.attrs.get("negationInd", "false") in ("false", "0"))
-                and (every or kid.attrs.get("moodCode", _ALIVE if kid.name in _FIXED else "") in moods)
+                and (every or kid.attrs.get("moodCode", _ALIVE if kid.name in _FIXED else "").strip() in moods)
             )
         ]
 

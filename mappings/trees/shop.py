@@ -27,6 +27,7 @@ RunRow: TypeAlias = "Callable[[Node, Resource, dict[str, Any], Trace], bool]"
 ORIGINAL = "http://hl7.org/fhir/StructureDefinition/originalText"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _QUANTITIES = frozenset({"Quantity", "Age", "Duration", "Distance", "Count", "SimpleQuantity", "MoneyQuantity"})
+_INCLUDES = 5
 _TEXTS = frozenset({"string", "markdown"})
 
 
@@ -164,14 +165,16 @@ class Shop:
                 needed = [self._steps(plan, name, parsed.file, parsed.line)[0].name for name in parsed.needs]
                 plan.required.append(tuple(needed))
 
-    def rows_of(self, parsed: MapFile) -> list[Row]:
+    def rows_of(self, parsed: MapFile, depth: int = 0) -> list[Row]:
         """Its own rows, then those of the maps that it includes."""
         rows = list(parsed.rows)
+        if depth > _INCLUDES:
+            raise MapError(parsed.file, parsed.line, "includes itself")
         for name in parsed.include:
             path = self.library.maps.get(name)
             if path is None:
                 raise MapError(parsed.file, parsed.line, f"there is no map {name}")
-            rows += map_file(self.library.files[path], path, name).rows
+            rows += self.rows_of(map_file(self.library.files[path], path, name), depth + 1)
         return rows
 
     def source(self, text: str, file: str, line: int, acts: frozenset[str]) -> Source:

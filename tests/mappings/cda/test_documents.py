@@ -185,3 +185,50 @@ def test_header(samples: Path) -> None:
     assert encounter["status"] == "finished"
     prov = resources(outcome)[-1]
     assert len(prov["target"]) == len(outcome.changes) - 1
+
+
+def test_a_chinese_admission_record_by_data_element_codes(samples: Path) -> None:
+    """WS/T 500 in GB18030: header, sections, entries by DE code; a denied allergy is no allergy."""
+    outcome = mapped((samples / "cda" / "wst500_admission_record.xml").read_bytes())
+    assert not resources(outcome, "AllergyIntolerance")
+    made = {each["code"]["coding"][0]["code"]: each for each in resources(outcome, "Observation")}
+    assert made["DE02.10.023.00"]["valueBoolean"] is False
+    assert made["DE04.10.118.00"]["valueQuantity"] == {
+        "value": 84,
+        "unit": "次/min",
+        "code": "/min",
+        "system": "http://unitsofmeasure.org",
+    }
+    assert made["DE04.10.174.00"]["valueQuantity"]["value"] == 132
+    assert made["DE04.01.119.00"]["valueString"] == "咳嗽三天"
+    condition = only(outcome, "Condition")
+    assert condition["code"]["coding"][0] == {
+        "code": "J20.900",
+        "system": "urn:oid:2.16.156.10011.2.3.3.11",
+        "display": "急性支气管炎",
+    }
+    assert condition["code"]["text"] == "急性支气管炎"
+    patient = only(outcome, "Patient")
+    assert (patient["gender"], patient["name"][0]["text"], patient["address"][0]["city"]) == (
+        "male",
+        "测试 ZZTEST 明",
+        "测试市",
+    )
+    assert "DE06.00.298.00" not in made, "a plan is no finding"
+    assert any("DE06.00.298.00" in issue.text for issue in outcome.issues)
+    assert len(only(outcome, "Composition")["section"]) == 8
+
+
+def test_at_least_sixty_data_elements_have_a_map() -> None:
+    table = cda.load().library.table("DataElements")
+    assert table is not None
+    assert len(table.rows) >= 60
+
+
+def test_a_section_alone_makes_no_allergy_and_no_problem() -> None:
+    flag = '<observation classCode="OBS" moodCode="EVN"><code code="X" codeSystem="1.2.3"/><statusCode code="completed"/><value xsi:type="BL" value="false"/></observation>'
+    for loinc in ("48765-2", "11450-4"):
+        outcome = mapped(document(section(flag, loinc=loinc)))
+        assert not resources(outcome, "AllergyIntolerance")
+        assert not resources(outcome, "Condition")
+        assert any(issue.code == "not-supported" for issue in outcome.issues)
