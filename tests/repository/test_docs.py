@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import hl7v2_coverage
+from tools import cda_coverage, hl7v2_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sample_data").rglob("*.md")])
@@ -21,6 +21,14 @@ def test_coverage_of_the_maps_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> 
     maps = Path(str(mappings.__file__)).parent / "hl7v2"
     text = hl7v2_coverage.DOCUMENT.read_text(encoding="utf-8")
     assert text.endswith("\n".join(hl7v2_coverage.coverage(maps)) + "\n")
+
+
+def test_coverage_of_the_cda_maps_is_up_to_date() -> None:
+    """docs/cda.md ends with what the map files say."""
+    from mappings import cda
+
+    text = cda_coverage.DOCUMENT.read_text(encoding="utf-8")
+    assert text.endswith("\n".join(cda_coverage.coverage(cda.load())) + "\n")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -8,6 +8,7 @@ import pytest
 
 from mappings import MapErrors, cda
 from mappings.errors import MapError
+from mappings.trees.library import row_id
 from mappings.trees.paths import PathError, compile_path, compile_predicate
 
 ROW = "map: x -> Patient\nrows:\n- {row}\n"
@@ -141,3 +142,18 @@ def test_what_is_no_condition() -> None:
     for text in ("", "a and", "not(a", "(a", "a or or b", "a)"):
         with pytest.raises(PathError):
             compile_predicate(text)
+
+
+def test_every_safety_deviation_names_what_is_there_and_why() -> None:
+    files = cda.load().library.files
+    for each in files["safety.yaml"]["deviations"]:
+        assert set(each) == {"id", "rows", "does", "reason"}
+        assert each["rows"]
+        for name in each["rows"]:
+            file, _, row = str(name).partition("#")
+            if file == "guard.yaml":
+                assert row in files[file]["guards"], name
+            elif file == "statements.yaml":
+                assert row in files[file], name
+            else:
+                assert row in {row_id(found) for found in files[file]["rows"]}, name
