@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +27,7 @@ _DICT = "dict of the same answers"
 def run(quick: bool) -> list[Row]:
     """Rows for a single code, first and again, and for the step."""
     rounds, count = (5, 2_000) if quick else (11, 10_000)
-    return [*_codes(rounds, count), *_step(rounds, count // 10)]
+    return [*_codes(rounds, count), *_rules(rounds, count // 10), *_step(rounds, count // 10)]
 
 
 def _codes(rounds: int, count: int) -> list[Row]:
@@ -103,6 +104,38 @@ def _step(rounds: int, count: int) -> list[Row]:
     figure = median(lap.per_core for lap in laps["step"])
     budget = Row("the step translate", figure, "codings/s of a core", "budget", BUDGET, figure / BUDGET, 1.0, hard=True)
     return [_row("the step translate", laps["step"], laps[_DICT], "bare loop with a dict"), budget]
+
+
+def _rules(rounds: int, count: int) -> list[Row]:
+    """Map rules by age: every patient is another one, so that only what belongs to the code can be remembered."""
+    from terminology import Age, Context, Request, Shelf, Translator, import_source, parse_plan
+    from tools.terminology_samples import CONCEPTS, REFSET, sctid
+
+    sample = Path(__file__).resolve().parent.parent / "sample_data" / "terminology" / "rf2"
+    target = "http://hl7.org/fhir/sid/icd-10-cm"
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        import_source("rf2", Request(sample, data, refset=REFSET, target=target), data)
+        row = Translator(parse_plan(_PLAN.replace(b"icd-9-cm", b"snomed")), Shelf(data)).rows[0]
+        code = sctid(CONCEPTS["bronchitis"][0])
+        first = date(1950, 1, 1).toordinal()
+        births = [
+            [date.fromordinal(first + each * count + number) for number in range(count)] for each in range(rounds)
+        ]
+        patients = [[Context(age=Age.at_onset(str(birth), "2026-02-28")) for birth in each] for each in births]
+        answers = {context: "J40" for each in patients for context in each}
+        turn = {"rules": iter(patients), _DICT: iter(patients)}
+
+        def ours(batch: Sequence[bytes]) -> None:
+            for context in next(turn["rules"]):
+                row.translate(code, context)
+
+        def plain(batch: Sequence[bytes]) -> None:
+            for context in next(turn[_DICT]):
+                answers[context]
+
+        laps = compare({"rules": ours, _DICT: plain}, [[b""] * count for _ in range(rounds)])
+    return [_row("translate by rules, any age", laps["rules"], laps[_DICT], _DICT)]
 
 
 def _row(title: str, ours: Sequence[Lap], theirs: Sequence[Lap], peer: str) -> Row:

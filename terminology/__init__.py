@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from terminology.packs import PACK_LIST, Entry, Manifest, Shelf, read_list
     from terminology.plan import Plan, PlanRow, parse_plan
     from terminology.rf2 import NO_CONTEXT, Age, Context
+    from terminology.rf2.extended import candidates
     from terminology.source import Request
     from terminology.translator import MAPS, RowTranslator, Translation, Translator
     from terminology.worklist import MIGRATIONS, Untranslated, WorklistRow, note, read_worklist
@@ -55,6 +56,7 @@ _LATER = {
     "Translator": "translator",
     "Untranslated": "worklist",
     "WorklistRow": "worklist",
+    "candidates": "rf2.extended",
     "import_source": "importers",
     "note": "worklist",
     "parse_plan": "plan",
@@ -98,6 +100,7 @@ __all__ = [
     "UnitError",
     "Untranslated",
     "WorklistRow",
+    "candidates",
     "import_source",
     "note",
     "parse_plan",

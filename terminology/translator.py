@@ -16,7 +16,7 @@ from terminology.icd import gem
 from terminology.lookup import Codes
 from terminology.packs import Entry, Pack, Shelf
 from terminology.plan import Plan, PlanRow
-from terminology.rf2 import NO_CONTEXT, Context, extended
+from terminology.rf2 import NO_CONTEXT, Context, extended, parse_rule
 from terminology.systems import written
 
 __all__ = ["MAPS", "RowTranslator", "Translation", "Translator"]
@@ -48,10 +48,15 @@ class RowTranslator:
         self._target = target
         self.needs_context = map_pack.manifest.kind == "extended-map"
         self._answer = lru_cache(maxsize=REMEMBERED)(self._work_out)
+        self._map_rows = lru_cache(maxsize=REMEMBERED)(self._read_rows)
+        self._ruled = lru_cache(maxsize=REMEMBERED)(self._has_rules)
+        self._current = lru_cache(maxsize=REMEMBERED)(self._follow)
 
     def translate(self, code: str, context: Context = NO_CONTEXT) -> Translation:
         """The answer for one code."""
-        return self._answer(code, context if self.needs_context else NO_CONTEXT)
+        if context is not NO_CONTEXT and not (self.needs_context and self._ruled(code)):
+            context = NO_CONTEXT  # most codes have no rules: one answer for all patients
+        return self._answer(code, context)
 
     def packs(self) -> Iterator[Pack]:
         """Everything that answers depend on."""
@@ -84,17 +89,27 @@ class RowTranslator:
 
     def _extended(self, code: str, context: Context) -> Decision:
         policy = "strict-rf2" if self.row.policy == "strict-rf2" else "safe"
-        if self._source is not None:
+        if self._source is not None and context.findings:
             context = replace(context, subsumes=self._subsumes)
         current, notes = self._current(code)
         if current is None:
             return Decision("ambiguous" if notes else "no-target", notes=notes or ("an inactive concept",))
-        found = extended.decide(extended.rows(self.pack, current), context, policy)
+        found = extended.decide(self._map_rows(current), context, policy)
         if found is UNKNOWN and self.row.ancestors == "yes" and self._source is not None:
             return self._above(current, context, policy)
         return replace(found, notes=(*notes, *found.notes)) if notes else found
 
-    def _current(self, code: str) -> tuple[str | None, tuple[str, ...]]:
+    def _read_rows(self, code: str) -> tuple[extended.MapRow, ...]:
+        return tuple(extended.rows(self.pack, code))
+
+    def _has_rules(self, code: str) -> bool:
+        """Whether the answer for a code may depend on the patient; also where that isn't known before the walk up."""
+        current, _ = self._current(written(self.row.source, code))
+        found = self._map_rows(current) if current is not None else ()
+        rules = [parse_rule(row.rule) for row in found]
+        return not found or any(rule.conditions for rule in rules)
+
+    def _follow(self, code: str) -> tuple[str | None, tuple[str, ...]]:
         """The concept to look up, and what was met: an inactive one is followed if it has one clear successor."""
         concept = None if self._source is None else self._source.find(code)
         if self._source is None or concept is None or not concept.inactive:
@@ -112,7 +127,7 @@ class RowTranslator:
         for _ in range(_ANCESTORS):
             level = {parent for each in level for parent in self._source.parents(each)} - seen
             seen |= level
-            mapped = [rows for each in sorted(level) if (rows := extended.rows(self.pack, each))]
+            mapped = [rows for each in sorted(level) if (rows := self._map_rows(each))]
             if not mapped:
                 continue
             answers = {extended.decide(rows, context, policy) for rows in mapped}

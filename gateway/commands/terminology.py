@@ -65,6 +65,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     translate.add_argument(
         "--ancestors", action="store_true", help="an unmapped concept takes the nearest map above it"
     )
+    translate.add_argument(
+        "--reverse", action="store_true", help="CODEs of --to: list source codes that may map to them"
+    )
     translate.add_argument("--sex", choices=("female", "male"), help="of the patient, for map rules")
     translate.add_argument("--age", type=int, metavar="YEARS", help="completed years at onset, for map rules")
     for sub in (lookup, translate):
@@ -204,6 +207,8 @@ def _translate(options: argparse.Namespace) -> int:
 
     if options.age is not None and not 0 <= options.age <= 150:
         raise UsageError("--age takes completed years from 0 to 150")
+    if options.reverse:
+        return _reverse(options)
     row = PlanRow(
         id="command",
         element="Condition.code",
@@ -228,6 +233,35 @@ def _translate(options: argparse.Namespace) -> int:
             print(json.dumps(line, ensure_ascii=False))
         else:
             _show(line)
+    return worst
+
+
+def _reverse(options: argparse.Namespace) -> int:
+    """Candidates only: a map read backwards is one to many by design."""
+    from terminology import Lookup, PackMissing, candidates
+    from terminology.systems import uri
+
+    shelf = _shelf(options)
+    entry = shelf.find(("extended-map",), uri(options.source), uri(options.to), options.version or None)
+    pack, lookup = shelf.open(entry), Lookup(shelf)
+    worst = 0
+    for code in options.codes:
+        found = candidates(pack, code)
+        worst = max(worst, not found)
+        for source, row in found:
+            try:
+                concept = lookup.find(uri(options.source), source)
+            except PackMissing:
+                concept = None
+            line = {
+                "code": code,
+                "candidate": source,
+                "display": "" if concept is None else concept.display,
+                "group": row.group,
+                "rule": row.rule,
+            }
+            text = f"{code} <- {source} {line['display']}  (group {row.group}, {row.rule})"
+            print(json.dumps(line, ensure_ascii=False) if options.json else text)
     return worst
 
 

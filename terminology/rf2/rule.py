@@ -34,7 +34,7 @@ _TERM = re.compile(r"\|[^|]*\|")
 _CONDITION = re.compile(
     r"IFA\s+(?P<id>[0-9]{6,18})(?:\s+(?P<op><=|>=|<|>|=)\s*(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s+(?P<unit>[a-z]+))?"
 )
-_COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
+_COMPARE: dict[str, Callable[[int, Decimal], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     "=": operator.eq,
@@ -69,7 +69,7 @@ class Condition:
         return Kleene.FALSE if context.complete else Kleene.UNKNOWN
 
     def _compare(self, age: Interval) -> Kleene:
-        low, high = Decimal(age[0]), Decimal(age[1])
+        low, high = age
         if self.op == "=":
             if low == high == self.number:
                 return Kleene.TRUE

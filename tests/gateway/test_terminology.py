@@ -32,6 +32,8 @@ def test_import_list_lookup_and_translate(tmp_path: Path, samples: Path) -> None
     assert unknown.returncode == 1
     assert "ambiguous" in unknown.stdout
     assert "IFA 445518008" in unknown.stdout
+    backwards = ("terminology", "translate", "--from", "snomed", "--to", "icd-10-cm", "--reverse", "R05.9", *data)
+    assert [(each["candidate"], each["group"]) for each in lines(*backwards)] == [(sctid(120), 1), (sctid(106), 2)]
 
 
 def test_units_are_looked_up_and_aliases_named() -> None:
