@@ -86,7 +86,7 @@ class Ingest:
         header, body, fault = self._acknowledging.read(request.body)
         if fault is not None:
             return self._acknowledging.unreadable(header, fault)
-        channel = self._channel("hl7v2", body, request)
+        channel = self.channel("hl7v2", body, request)
         if isinstance(channel, Response):
             return channel
         fault = channel.refuses(header)
@@ -118,7 +118,7 @@ class Ingest:
         unreadable = row.unreadable(body)
         if unreadable is not None:
             return outcome(400, [Problem(unreadable.text, unreadable.code, **_where(format_, unreadable.place))])
-        channel = self._channel(format_, body, request)
+        channel = self.channel(format_, body, request)
         if isinstance(channel, Response):
             return channel
         fault = row.refuses(channel, body)
@@ -142,7 +142,8 @@ class Ingest:
             return refused(403, "the channel does not take requests of this address")
         return channel
 
-    def _channel(self, format_: str, body: bytes, request: Request) -> Channel | Response:
+    def channel(self, format_: str, body: bytes, request: Request) -> Channel | Response:
+        """The channel of a request, or why there is none."""
         found = self._routed(format_, body, request)
         if isinstance(found, Channel) and found.name in self._stopped:
             return refused(503, "the channel is stopped: send it again later")

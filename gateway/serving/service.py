@@ -24,6 +24,7 @@ from gateway.serving.probes import probes
 from gateway.serving.sequences import Sequences
 from gateway.serving.states import Stopped
 from gateway.serving.steering import Steering
+from gateway.serving.stow import Stow
 from gateway.serving.timer import Timer
 from gateway.serving.validating import Validating
 from gateway.web import Guard, Limits, Route, serve_http
@@ -136,7 +137,7 @@ async def _serve(
     def failed(route: str, error: Exception) -> None:
         log.error("http.failed", error=type(error).__name__, text=f"{route}: {failure(error).text}")
 
-    routes: tuple[Route, ...] = (*probes(causes, metrics), *ingest.routes, *validating.routes)
+    routes: tuple[Route, ...] = (*probes(causes, metrics), *ingest.routes, *Stow(ingest).routes, *validating.routes)
     guard = Guard(settings.http.all_tokens())
     http = await serve_http(*parse_address(addresses.http), routes, guard, _limits(settings), failed)
     try:

@@ -84,6 +84,14 @@ def _identity(body: bytes) -> bytes:
         return b""
 
 
+def _unreadable(body: bytes) -> Refusal | None:
+    try:
+        payload(body)
+    except DicomError as error:
+        return Refusal("", str(error))
+    return None
+
+
 def _refuses(channel: Channel, body: bytes) -> Refusal | None:
     return None  # which peers and titles may send is asked at the door
 
@@ -96,5 +104,7 @@ SOURCE = Source(
     identity=_identity,
     refuses=_refuses,
     causes=((NotDicom, "structure"), (Damaged, "structure"), (LimitExceeded, "limit"), (DicomError, "structure")),
+    unreadable=_unreadable,
+    media_types=("application/dicom",),
     together=Together(place, join),
 )
