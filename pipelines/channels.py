@@ -57,6 +57,10 @@ class Channel:
         "MSH-13: `ignore` it, `check` it where it is valued, or `require` it (the sequence number protocol).",
         choices=("ignore", "check", "require"),
     )
+    folder: str = setting(
+        "", "Folder whose files are taken in, then moved to `done` or `failed` in it (docs/ingest.md); empty = none."
+    )
+    folder_seconds: float = setting(2.0, "A file is taken once it has not changed for so long.", least=0.1)
     peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")
     certificates: tuple[str, ...] = setting(
         (),

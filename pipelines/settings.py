@@ -7,6 +7,7 @@ TABELLION__SECTION__KEY, TABELLION__CHANNELS__NAME__KEY (lists and numbers as in
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -300,6 +301,11 @@ def across(settings: Settings) -> Iterator[str]:
                     f"[channels.{name}] processing_ids: T and D never enter a production topic, and an empty list would"
                     " let them in: only P here, or `production = false` in [service] of an installation of their own"
                 )
+    folders: dict[str, str] = {}
+    for name, channel in settings.channels.items():
+        other = folders.setdefault(os.path.abspath(channel.folder), name) if channel.folder else name
+        if other != name:
+            yield f"[channels.{name}] folder: the channel {other} watches it already"
     yield from _tls_faults(settings)
     secure = settings.mllp.tls() is not None
     places = [("[mllp] listen", settings.mllp.listen, settings.mllp.insecure or secure)]

@@ -17,6 +17,7 @@ from gateway.addresses import parse_address
 from gateway.serving.children import Children
 from gateway.serving.delivery import Delivery
 from gateway.serving.dicom import listener, run_dicom, shown
+from gateway.serving.folders import Folders
 from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
 from gateway.serving.operations import listen
@@ -101,6 +102,7 @@ async def _serve(
     intake.ages.begin(unsettled(folder))
     ingest = Ingest(journal, settings, registry, stopped)
     validating = Validating(folder.packages_path, folder.packs_path)
+    folders = Folders(journal, settings, log, registry, stopped)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -113,6 +115,7 @@ async def _serve(
     def use(other: Settings) -> None:
         delivery.use(other)
         ingest.use(other)
+        folders.use(other)
         children.renew(folder.path, other)
 
     steering = Steering(folder, settings, intake, log, reread, use)
@@ -124,6 +127,7 @@ async def _serve(
         yield from (f"{name} is not running" for name in children.down())
         if journal.failure is not None:
             yield "the journal can't keep messages"
+        yield from folders.causes()
         if stopping.is_set():
             yield "draining"
 
@@ -151,6 +155,7 @@ async def _serve(
         control = await listen(folder.socket_path, steering.answer)
         ready({"ready": True, "mllp": mllp, "dicom": port, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
+        watching = loop.create_task(folders.run(stopping))
         timer = Timer(folder, journal, settings.dicom.quiet_seconds)
         while not stopping.is_set():
             children.watch()
@@ -165,6 +170,7 @@ async def _serve(
             dicom.close()  # who connects now is refused
             await loop.run_in_executor(None, children.end, "dicom", settings.service.drain_seconds)
         await intake.drain(settings.service.drain_seconds)
+        await watching
     finally:
         await loop.run_in_executor(None, journal.close)
         await delivery.stop()

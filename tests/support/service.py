@@ -43,7 +43,7 @@ class Service:
         if not line:
             raise RuntimeError(f"the service ended at start: {self.log.read_text()[-2000:]}")
         self.ready = json.loads(line)
-        host, port = self.ready["mllp"].rsplit(":", 1)
+        host, port = (self.ready["mllp"] or "127.0.0.1:0").rsplit(":", 1)  # null without a channel for it
         self.host, self.port = host, int(port)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -109,3 +110,32 @@ def test_submitted_fhir_reaches_topic_and_receipt_once(tmp_path: Path, samples: 
         texts[" ".join(words)] = done.stdout + done.stderr
         assert words[0] == "deadletters" or done.returncode == 0
     assert not {where for where, text in texts.items() if "ZZCANARY" in text or TOKEN in text or "ZZTEST" in text}
+
+
+def test_a_kill_between_commit_and_move_loses_and_repeats_nothing(tmp_path: Path, samples: Path) -> None:
+    """A watched folder: the file is taken again by the next start, and settled once."""
+    data, inbox, steps = tmp_path / "data", tmp_path / "inbox", tmp_path / "steps"
+    inbox.mkdir()
+    steps.mkdir()
+    config = f'[channels.ehr]\nformat = "fhir"\nfolder = "{inbox}"\nfolder_seconds = 0.1\n'
+    lines = (samples / "fhir" / "03-lines.ndjson").read_bytes()
+    with Service(data, config, crash=f"between-keep-and-move={steps}") as service:
+        (steps / "armed").touch()
+        (inbox / "lines.ndjson").write_bytes(lines)
+        until = time.monotonic() + 30
+        while service.running and time.monotonic() < until:
+            time.sleep(0.05)
+        assert (steps / "hit").exists()
+        service.kill()
+    assert (inbox / "lines.ndjson").exists()
+    with Service(data, config) as service:
+        until = time.monotonic() + 30
+        while not (inbox / "done" / "lines.ndjson").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        status = settled(data)
+        assert service.get("/readyz")[0] == 200
+        assert "lines.ndjson" not in service.log.read_text()
+        assert service.stop() == 0
+    assert (status["settled"], status["records"]) == (2, 4)
+    assert list(inbox.iterdir()) == [inbox / "done"]

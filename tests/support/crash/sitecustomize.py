@@ -68,7 +68,13 @@ def _between_delivery_and_record(module: ModuleType) -> None:
     module.OutboundQueue.advance = advance
 
 
+def _between_keep_and_move(module: ModuleType) -> None:
+    # all of a file's messages are committed, the file still lies where it was dropped
+    _before(module, "move")
+
+
 _STEPS = {
+    "between-keep-and-move": ("gateway.serving.drops", _between_keep_and_move),
     "between-delivery-and-record": ("pipelines.outbound", _between_delivery_and_record),
     "after-commit-before-ack": ("pipelines.journal", _after_journal_commit),
     "inside-batch-commit": ("pipelines.state", _inside_batch_commit),
