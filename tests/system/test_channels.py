@@ -87,9 +87,10 @@ def test_list_stop_start_reload(tmp_path: Path) -> None:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
         # a fault changes nothing
-        path.write_text(config + "[channels.bad]\nzone = 'Mars/Base'\n")
-        returned, _, said = await asyncio.to_thread(channels, data, "reload", check=False)
-        assert (returned, "Mars/Base" in said) == (1, True)
+        for fault, text in (("zone = 'Mars/Base'", "Mars/Base"), ("translation = 'absent.yaml'", "absent.yaml")):
+            path.write_text(f"{config}[channels.bad]\n{fault}\n")
+            returned, _, said = await asyncio.to_thread(channels, data, "reload", check=False)
+            assert (returned, text in said) == (1, True)
         assert await code(adt, from_("HIS", 11)) == "AA"
         assert (await asyncio.to_thread(channels, data, "stop", "nobody", check=False))[0] == 1
         path.write_text(config.replace("mappers = 0", "mappers = 1"))
