@@ -124,6 +124,10 @@ class Translation:
         """The same message with translations. Pure: packs never change under it."""
         said = _Said()
         changes = [self._change(change, mapped, said) for change in mapped.changes]
+        for place in range(len(changes) - 1, -1, -1):
+            if changes[place].type == "Provenance":  # the last one is ours (commands.md); a sender's stays as it is
+                changes[place] = self._named(changes[place])
+                break
         return replace(
             mapped,
             changes=tuple(changes),
@@ -142,9 +146,7 @@ class Translation:
     def _change(self, change: Change, mapped: Mapped, said: _Said) -> Change:
         rules = self._rules.get(change.type)
         if rules is None:
-            if change.type != "Provenance":
-                return change
-            return Change(change.type, change.id, change.patient, (*change.elements, *self._provenance))
+            return change
         elements: list[Element] | None = None
         for place, element in enumerate(change.elements):
             found = rules.get(element.path)
@@ -157,6 +159,11 @@ class Translation:
                 elements = list(change.elements) if elements is None else elements
                 elements[place] = Element(element.path, element.slot, value, element.rank)
         return change if elements is None else Change(change.type, change.id, change.patient, tuple(elements))
+
+    def _named(self, provenance: Change) -> Change:
+        """Our Provenance with plan and packs."""
+        elements = (*provenance.elements, *self._provenance)
+        return Change(provenance.type, provenance.id, provenance.patient, elements)
 
     def _value(self, value: Any, rules: list[Rule], change: Change, mapped: Mapped, said: _Said) -> Any:
         for row, inside in rules:

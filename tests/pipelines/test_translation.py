@@ -326,3 +326,74 @@ def test_doctor_finds_a_pack_that_is_not_the_installed_one(tmp_path: Path, sampl
     entry.path.write_bytes(entry.path.read_bytes()[:-1] + b"\x07")
     with pytest.raises(PipelineError, match="import it again"):
         check_packs(folder)
+
+
+# -- every format ------------------------------------------------------------------------------------------------------
+
+
+def _bundle(*resources: dict[str, Any]) -> bytes:
+    entries = [
+        {"fullUrl": f"https://s.test/{each['resourceType']}/{each['id']}", "resource": each} for each in resources
+    ]
+    return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+
+
+def test_fhir_resources_of_a_sender_are_translated_and_its_provenance_stays(plan: str) -> None:
+    patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "ZZTEST"}]}
+    subject = {"reference": "Patient/p"}
+    condition = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": subject,
+        "code": {"coding": [{"system": ICD9CM, "code": "0010"}], "text": "as the sender says"},
+    }
+    theirs = {
+        "resourceType": "Provenance",
+        "id": "v",
+        "target": [subject],
+        "recorded": "2026-03-01T08:00:00Z",
+        "agent": [{"who": {"display": "the sender"}}],
+    }
+    settings = Channel("fhir", format="fhir").map_settings(NAMESPACE, BASE)
+    before = journey.map(_bundle(patient, condition, theirs), maps("fhir"), settings)
+    after = made(plan)(before)
+    (found,) = resources(after, "Condition")
+    assert [each["code"] for each in found["code"]["coding"]] == ["0010", "A00.0"]
+    assert found["code"]["text"] == "as the sender says"
+    named = [each for each in resources(after, "Provenance") if b"translation plan" in json.dumps(each).encode()]
+    assert len(named) == 1
+    assert named[0]["agent"] != theirs["agent"]
+    assert any(each["what"].get("display") == "effective map" for each in named[0]["entity"])
+
+
+def test_documents_are_translated_alike(tmp_path: Path, samples: Path) -> None:
+    """A C-CDA document: each Observation.code in LOINC that a map of the site knows."""
+    map_ = {
+        "resourceType": "ConceptMap",
+        "version": "1",
+        "group": [
+            {
+                "source": "http://loinc.org",
+                "target": "https://tabellion.invalid/local",
+                "element": [{"code": "718-7", "target": [{"code": "HGB", "equivalence": "equivalent"}]}],
+            }
+        ],
+    }
+    source = tmp_path / "map.json"
+    source.write_text(json.dumps(map_))
+    import_source("fhir", Request(source, tmp_path), tmp_path)
+    row = "element: Observation.code, from: loinc, to: 'https://tabellion.invalid/local'"
+    step = made(plan_file(tmp_path, row), tmp_path)
+    settings = Channel("cda", format="cda").map_settings(NAMESPACE, BASE)
+    before = journey.map((samples / "cda" / "ccda_refused_vaccine.xml").read_bytes(), maps("cda"), settings)
+    after = step(before)
+    codes = [each["code"] for found in resources(after, "Observation") for each in found["code"].get("coding", [])]
+    known = [each["code"] for found in resources(before, "Observation") for each in found["code"].get("coding", [])]
+    assert codes.count("HGB") == known.count("718-7") == 1
+    assert {code for _, code, _, _ in after.untranslated} == {
+        each["code"]
+        for found in resources(before, "Observation")
+        for each in found["code"].get("coding", [])
+        if each.get("system") == "http://loinc.org" and each["code"] != "718-7"
+    }
+    assert b"translation plan" in bundle(after, BASE)
