@@ -14,6 +14,7 @@ from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder, init_folder
 from pipelines.deadletters import letters, replay
 from pipelines.envelope import Envelope
+from pipelines.formats import source
 from pipelines.identity import Person, contradictions, person_of
 from pipelines.settings import Settings
 from pipelines.worklist import decide, worklist
@@ -201,3 +202,22 @@ ANNA = {"name": [{"family": "Müller", "given": ["Anna"]}]}
 def test_contradictions(known: dict[str, Any], said: dict[str, Any], elements: tuple[str, ...]) -> None:
     assert contradictions(person_of(known), person_of(said)) == elements
     assert contradictions(Person(), person_of(said)) == ()
+
+
+def test_the_samples_show_it(tmp_path: Path, samples: Path) -> None:
+    """The CT, its report and letter are the ADT patient's; the man's CT under her number is held."""
+    bench = Bench(tmp_path, "hold")
+    admit = (samples / "hl7v2" / "01-adt-a01-admit.hl7").read_bytes().replace(b"|T|2.5.1", b"|P|2.5.1")
+    files = sorted((samples / "dicom").rglob("*.dcm"))
+    bodies = [next(iter(source("dicom").units(path.read_bytes()))).body for path in files]
+    bench.take(
+        Envelope("adt", "hl7v2", admit, b"1", T0),
+        *(Envelope("ct", "dicom", body, source("dicom").identity(body), T0) for body in bodies),
+    )
+    [(patient, _)] = [each for each in bench.records("Patient") if each[0]["gender"] == "female"]
+    [(study, _)] = bench.records("ImagingStudy")
+    assert study["subject"] == {"reference": f"Patient/{patient['id']}"}
+    [(report, _)], [(letter, _)] = bench.records("DiagnosticReport"), bench.records("DocumentReference")
+    assert report["subject"] == letter["subject"] == study["subject"]
+    [case] = worklist(bench.folder)
+    assert (case.elements, case.held) == (("gender", "birthDate"), 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import cda_coverage, hl7v2_coverage
+from tools import cda_coverage, dicom_coverage, dicom_samples, hl7v2_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sample_data").rglob("*.md")])
@@ -43,3 +43,17 @@ def test_readme_names_every_document() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in (ROOT / "docs").glob("*.md"):
         assert f"docs/{path.name}" in readme, path.name
+
+
+def test_coverage_of_the_dicom_maps_is_up_to_date() -> None:
+    """docs/dicom.md ends with what the map files say."""
+    from mappings import dicom
+
+    text = dicom_coverage.DOCUMENT.read_text(encoding="utf-8")
+    maps = Path(str(dicom.__file__)).parent / "maps"
+    assert text.endswith("\n".join(dicom_coverage.coverage(maps)) + "\n")
+
+
+def test_dicom_samples_are_what_their_script_writes() -> None:
+    for name, data in dicom_samples.samples():
+        assert (ROOT / "sample_data" / "dicom" / name).read_bytes() == data, name
