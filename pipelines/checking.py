@@ -43,7 +43,7 @@ def checked(mapped: Mapped, level: str, validate: Validator) -> Mapped:
         changes.append(change)
     if not issues:
         return mapped
-    if all(change.type == "Provenance" for change in changes):
+    if not mapped.parts and all(change.type == "Provenance" for change in changes):
         raise CheckFailed(mapped.changes[0].type, next(issue.expression or "" for issue in issues))
     if aside:
         changes = [_without(change, aside) for change in changes]

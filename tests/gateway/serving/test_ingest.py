@@ -23,6 +23,7 @@ from tests.pipelines.v2 import adt, message, pid
 TIME = "20260301080000+0100"
 ER7 = "Content-Type: x-application/hl7-v2+er7"
 CHANNELS = {
+    "ehr": Channel("ehr", format="fhir"),
     "lab": Channel("lab", sending_application=("LAB",)),
     "away": Channel("away", peers=("10.0.0.0/8",)),
     "his": Channel("his", sending_application=("HIS",), message_types=("ADT",)),
