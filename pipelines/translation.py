@@ -7,7 +7,7 @@ and nothing is written. Provenance names plan and packs by hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from adapters import fhir
 from adapters.issue import Issue
 from mappings import Change, Element, Mapped, hash_entity
+from pipelines.channels import Channel
 from pipelines.errors import SettingsError
 from terminology import (
     NO_CONTEXT,
@@ -31,7 +32,7 @@ from terminology import (
 )
 from terminology import Translation as Answer
 
-__all__ = ["Translation", "translation"]
+__all__ = ["Translation", "prove", "translation"]
 
 # why a code was left alone → FHIR issue type, what is said
 _SAID = {
@@ -259,6 +260,12 @@ def _context(row: RowTranslator, change: Change, mapped: Mapped) -> Context:
     onset = begun.get("onsetDateTime") if isinstance(begun, dict) else begun
     age = Age.at_onset(birth, onset) if isinstance(birth, str) and isinstance(onset, str) else None
     return Context(sex=sex if isinstance(sex, str) else None, age=age)
+
+
+def prove(channels: Iterable[Channel], packs: Path | None) -> None:
+    """Make every channel's translation now: what is wrong is one plain error, not a dead letter per message."""
+    for channel in channels:
+        translation(channel.translation, packs)
 
 
 def translation(plan: str, packs: Path | None) -> Translation | None:

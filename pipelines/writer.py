@@ -46,6 +46,7 @@ from pipelines.said import Spoken, whole
 from pipelines.settings import Pipeline, Settings
 from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged
 from pipelines.stamp import Origin, effective
+from pipelines.translation import prove
 from pipelines.writermetrics import WriterMetrics
 
 _READ = 64  # entries per look into the journal: each may hold 1 MiB
@@ -501,8 +502,11 @@ def _gone(error: BlobMissing) -> Failure:
 
 
 def settle_all(folder: DataFolder, state: State, settings: Settings) -> int:
-    """Settle everything behind the cursor, inline; how many entries that were (restore, and commands without serve)."""
+    """Settle everything behind the cursor, inline; how many entries that were (restore, and commands without serve).
+
+    Raises SettingsError for a translation plan that can't be followed."""
     namespace = folder.keystore.namespace
+    prove(settings.channels.values(), folder.packs_path)
     mapper = Mapper(config_of(settings, namespace, folder.packs_path, folder.packages_path))
     journal = folder.journal_reader()
     writer = Writer(

@@ -95,12 +95,12 @@ def _time(text: str | None) -> int | None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from pipelines.errors import NoSuchEntry
+    from pipelines.errors import NoSuchEntry, SettingsError
     from pipelines.messages import show
 
     try:
         shown = show(existing(options.data), load_settings(options.config), options.id)
-    except NoSuchEntry as error:
+    except (NoSuchEntry, SettingsError) as error:
         raise UsageError(str(error)) from error
     if options.json:
         print(json.dumps(_object(shown), ensure_ascii=False))

@@ -38,7 +38,7 @@ from pipelines.ports import Entry
 from pipelines.service import check_tenant
 from pipelines.settings import Settings
 from pipelines.statusmetrics import StatusMetrics
-from pipelines.translation import translation
+from pipelines.translation import prove
 
 __all__ = ["Addresses", "serve"]
 
@@ -72,8 +72,7 @@ def serve(
     check_tenant(settings, folder)
     for format_, overlays in {(channel.format, channel.overlays) for channel in settings.channels.values()}:
         maps(format_, overlays).check()  # here, where it is one plain error; the writer could only fail again and again
-    for channel in settings.channels.values():
-        translation(channel.translation, folder.packs_path)
+    prove(settings.channels.values(), folder.packs_path)
     with folder.lock():
         return uvloop.run(_serve(folder, settings, addresses, ready, reread or (lambda: settings)))
 

@@ -23,7 +23,7 @@ from pipelines.formats import maps
 from pipelines.logs import Log
 from pipelines.service import check_tenant
 from pipelines.settings import SECTIONS, Settings
-from pipelines.translation import translation
+from pipelines.translation import prove
 
 __all__ = ["Steering"]
 
@@ -105,8 +105,7 @@ class Steering:
         check_tenant(wanted, self._folder)
         for format_, overlays in {(channel.format, channel.overlays) for channel in wanted.channels.values()}:
             maps(format_, overlays).check()
-        for channel in wanted.channels.values():
-            translation(channel.translation, self._folder.packs_path)
+        prove(wanted.channels.values(), self._folder.packs_path)
         return wanted
 
 

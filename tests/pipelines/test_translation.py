@@ -397,3 +397,16 @@ def test_documents_are_translated_alike(tmp_path: Path, samples: Path) -> None:
         if each.get("system") == "http://loinc.org" and each["code"] != "718-7"
     }
     assert b"translation plan" in bundle(after, BASE)
+
+
+def test_a_broken_plan_makes_no_dead_letters(tmp_path: Path) -> None:
+    folder = init_folder(tmp_path / "data")
+    keep(folder, adt("A01", DAY, pid(), visit()))
+    broken = Settings(channels={"adt": Channel("adt", translation=str(tmp_path / "absent.yaml"))})
+    with pytest.raises(SettingsError, match="absent"):
+        settle(folder, broken)
+    with closing(folder.state_reader()) as state:
+        assert state.cursor() == 0
+    assert settle(folder, Settings(channels={"adt": Channel("adt")})) == 1
+    with pytest.raises(SettingsError, match="absent"):
+        show(folder, broken, 1)
