@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mappings.engine.codec import NOTHING
 from mappings.engine.conditions import Condition, Raw, first_leaf
 from mappings.engine.makers import MAPPED, Lost, Maker, recalled
-from mappings.engine.targets import merged
+from mappings.engine.targets import Literal, Target, apply, fill, merged
 from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ __all__ = [
     "WROTE",
     "Block",
     "Call",
+    "Emit",
     "First",
     "Op",
     "Plain",
     "Switch",
     "Together",
     "asker",
+    "first_value",
     "generate",
 ]
 
@@ -71,6 +73,31 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
+class Emit:
+    """What a row that emits does if the field is one text: `kept(at, piece=...)` gives the resource or None; its
+    reference goes into the register like a value of `Plain`. `place`: None if no reference is written."""
+
+    field: int
+    kept: Callable[..., Any]
+    place: Callable[..., bool] | None
+    register: tuple[str, str]
+    first: Any
+    item: tuple[str, str, int] | None
+
+
+def first_value(target: Target, found: tuple[Literal, ...]) -> Any:
+    """How the first value of a row stands in its register; `found`: literals beside it."""
+    made: Any = VALUE
+    if target.rest:
+        made = {}
+        fill(made, target.rest, VALUE)
+        apply(made, found)
+    if target.repeats:
+        return [made]
+    return {target.choice: made} if target.choice else made
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A row: `step(at)`, run if the field at `index` is there (-1: always).
 
@@ -81,7 +108,7 @@ class Call:
     step: Callable[..., int]
     index: int = -1
     when: Condition | None = None
-    plain: Plain | None = None
+    plain: Plain | Emit | None = None
     short: Write | None = None
     reads: frozenset[int] | None = None  # own fields of the segment; None if anything else matters
     writes: frozenset[tuple[str, str]] | None = None  # registers; None if not known
@@ -179,8 +206,10 @@ class _Writer:
         lines = self.lines
         if isinstance(op, First):
             self.first(op, indent, status)
-        elif isinstance(op, Call) and op.plain is not None:
+        elif isinstance(op, Call) and isinstance(op.plain, Plain):
             self.plain(op.step, op.plain, indent, status)
+        elif isinstance(op, Call) and op.plain is not None:
+            self.emit(op.step, op.plain, indent, status)
         elif isinstance(op, Call):
             lines.append(f"{indent}{'r = ' if status else ''}{self.constant(op.step)}(at)")
         elif isinstance(op, Together):
@@ -282,6 +311,48 @@ class _Writer:
         ]
         self.store(plain, trace, f"{indent} ", none, status)
 
+    def emit(self, step: Callable[..., int], emit: Emit, indent: str, status: bool) -> None:
+        """A row that emits, if its field is one text whose resource is kept; its step does the rest."""
+        self.writes = True
+        lines = self.lines
+        long = f"{'r = ' if status else ''}{self.constant(step)}(at)"
+        text = self.field(emit.field)
+        lines += [
+            f"{indent}if codec.repetition in {text} or {text} == '\"\"': {long}",
+            f"{indent}else:",
+            f"{indent} e = {self.constant(emit.kept)}(at, piece=(position, {emit.field}, 0, {text}, 0, 0))",
+            f"{indent} if e is None: {long}",
+            f"{indent} else:",
+            f"{indent}  resource.wrote = True",
+        ]
+        if status:
+            lines.append(f"{indent}  r = 1")
+        if emit.place is None:
+            return
+        lines.append(f"{indent}  v = at.run.reference(e, resource)")
+        place = f"{self.constant(emit.place)}(resource, number, 0, v)"
+        if emit.first is None:
+            lines.append(f"{indent}  {place}")
+            return
+        key = self.constant(emit.register)
+        lines.append(f"{indent}  if free and {key} not in registers:")
+        self.begin(emit, key, f"{indent}   ")
+        lines.append(f"{indent}  else: {place}")
+
+    def begin(self, plain: Plain | Emit, key: str, indent: str) -> None:
+        """The first value of a register."""
+        lines = self.lines
+        if plain.item is None:
+            lines.append(f"{indent}registers[{key}] = {self.rendered(plain.first)}")
+            return
+        path, slot, repetition = plain.item
+        (item,) = plain.first
+        lines += [
+            f"{indent}v = {self.rendered(item)}",
+            f"{indent}registers[{key}] = [v]",
+            f"{indent}resource.items[({path!r}, {slot!r}, number, {repetition})] = v",
+        ]
+
     def store(self, plain: Plain, trace: list[str], indent: str, none: str, status: bool) -> None:
         """The branches that put a value v in its register."""
         lines = self.lines
@@ -291,16 +362,7 @@ class _Writer:
             lines.append(f"{indent}elif free and {key} not in registers:")
             if plain.set:
                 lines.append(f"{indent} v = {self.constant(merged)}(v, {self.constant(plain.set)})")
-            if plain.item is None:
-                lines.append(f"{indent} registers[{key}] = {self.rendered(plain.first)}")
-            else:
-                path, slot, repetition = plain.item
-                (item,) = plain.first
-                lines += [
-                    f"{indent} v = {self.rendered(item)}",
-                    f"{indent} registers[{key}] = [v]",
-                    f"{indent} resource.items[({path!r}, {slot!r}, number, {repetition})] = v",
-                ]
+            self.begin(plain, key, f"{indent} ")
             if plain.rank:
                 lines.append(f"{indent} resource.ranks[{key}] = {plain.rank}")
             lines += [f"{indent} {line}" for line in wrote]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
-from mappings.engine.codegen import NONE, WROTE
+from mappings.engine.codegen import NONE, WROTE, Emit, first_value
 from mappings.engine.datatypes import Value
 from mappings.engine.fetching import Fetched, fetcher
 from mappings.engine.grammar import Row
@@ -95,8 +96,9 @@ def labelled(row: Row, compiler: RowCompiler) -> Step:
     return lambda seat: NONE
 
 
-def emitting(row: Row, compiler: RowCompiler) -> Step:
-    """`{to: generalPractitioner, emit: Practitioner, from: PD1-4, as: XCN}`."""
+def emitting(row: Row, compiler: RowCompiler) -> tuple[Step, Emit | None]:
+    """`{to: generalPractitioner, emit: Practitioner, from: PD1-4, as: XCN}`: the step, and what the generated code
+    does by itself."""
     kind = str(row.emit)
     if kind not in definitions().resources:
         raise row.error(f"{kind} is no resource type of R4")
@@ -125,7 +127,7 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
     if label is not None:
         shop.emit_labels.add(label)
     if plan.own is not None:
-        return _segment_emit(plan, key, place, links, label)
+        return _segment_emit(plan, key, place, links, label), None
     source = compiler.path(row.source[0], row)
     compiler.covers.append((source, plan.name))
     fetch = fetcher(source, compiler.own)
@@ -138,7 +140,7 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
         for piece in fetch(seat):
             if piece[3] == '""':
                 continue
-            resource = kept(seat, plan, key, number, piece) if plan.pure else None
+            resource = kept(seat, plan, key, number, piece)
             if resource is None:
                 resource = _inner(_child(seat, piece), seat, plan, key, label)
                 if resource is None:
@@ -149,7 +151,30 @@ def emitting(row: Row, compiler: RowCompiler) -> Step:
                 break
         return status
 
-    return emit
+    short = None
+    if source.owner == compiler.own and not source.component and not source.repetition and not links and not label:
+        taken = partial(kept, plan=plan, key=key, number=number)
+        short = Emit(source.field, taken, place, *_first(row, compiler))
+    return emit, short
+
+
+def _first(row: Row, compiler: RowCompiler) -> tuple[tuple[str, str], Any, tuple[str, str, int] | None]:
+    """The register of an emit row, what it holds first, and the object that it makes in a list (`codegen.Plain`)."""
+    if row.to is None:
+        return ("", ""), None, None
+    target = resolve(compiler.map.target, row.to, row.error)
+    slot = compiler.slot(row)
+    found: Any = ()
+    if isinstance(row.set_, dict):
+        if not (target.rest and target.repeats):
+            return ("", ""), None, None
+        home = definitions().steps(compiler.map.target, target.path)[-1].home
+        assert home is not None
+        found = literals(home, row.set_, row.file, row.line)
+        if any(steps[: len(target.rest)] == target.rest for steps, _ in found):
+            return ("", ""), None, None
+    item = (target.path, slot, -1 if target.rest and row.slot is not None else 0) if target.repeats else None
+    return (target.path, slot if target.repeats else ""), first_value(target, found), item
 
 
 def _dressed(place: Any, found: Any) -> Any:

@@ -69,7 +69,7 @@ def kept(seat: Seat, plan: Plan, key: Key | None, number: int, piece: Fetched) -
     name = (*short, run.event, run.source_authority)
     copies = store.get(name)
     if copies is None:
-        if len(text) > _TEXT or codec.trace:
+        if not plan.pure or len(text) > _TEXT or codec.trace:
             return None
         copies = _made(seat, plan, key, piece)
         if len(store) >= _STORE:
@@ -128,15 +128,18 @@ def _refers(value: Any) -> bool:
 def _taken(copies: tuple[Copy, ...], run: Run, scope: Scope, piece: Fetched) -> list[tuple[Resource, Trace]]:
     """The resources of the copies in this message; [] if it has said something else of one of them."""
     position, field, repetition, _, _, shift = piece
-    known = [run.by_key.get(copy.name) for copy in copies]
-    for found, copy in zip(known, copies, strict=True):
+    by_key, resources = run.by_key, run.resources
+    for copy in copies:
+        found = by_key.get(copy.name)
         if found is not None and found.registers != copy.registers:
             return []
     taken: list[tuple[Resource, Trace]] = []
     fresh: list[tuple[Resource, tuple[Any, ...]]] = []
-    for found, copy in zip(known, copies, strict=True):
+    for copy in copies:
+        found = by_key.get(copy.name)
         if found is None:
-            found = run.resource(copy.kind, copy.id, position, scope, "")
+            found = by_key[copy.name] = Resource(copy.kind, copy.id, len(resources), position, scope, "")
+            resources.append(found)
             found.registers = dict(copy.registers)
             found.copy = copy
             if copy.referring:

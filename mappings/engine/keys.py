@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NULL
+from mappings.engine.codegen import asker
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
-from mappings.engine.fetching import Fetched, fetcher, raw_text
+from mappings.engine.fetching import Fetch, Fetched, fetcher, raw_text
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.yamlfile import Dict, line_of
 from mappings.errors import MapError
@@ -93,12 +94,18 @@ class _Alternative:
         if "within" in item or self._position():
             self.scene.local = False
         if "within" in item:
-            return _guarded(self._within(), when)
+            return self._guarded(self._within(), when)
         if "from" not in item:
             raise MapError(self.file, self.line, "a key says `from`, `within` or `message`")
         if "as" in item:
-            return _guarded(self._typed(str(item["as"])), when)
-        return _guarded(self._plain(), when)
+            return self._guarded(self._typed(str(item["as"])), when)
+        return self._guarded(self._plain(), when)
+
+    def _guarded(self, key: Key, condition: Condition | None) -> Key:
+        if condition is None:
+            return key
+        when = asker(condition, "at.fields" if self.own is not None else "at.piece.parts")
+        return lambda seat, parent: key(seat, parent) if when(seat) else None
 
     def _paths(self, raw: Any) -> list[SourcePath]:
         found = []
@@ -118,6 +125,7 @@ class _Alternative:
                 self.file, self.line, f"no key is known for the data type {datatype}: use `from` with `authority`"
             )
         values, authorities = _TYPES[datatype]
+        single = authorities[0] if len(authorities) == 1 else 0
         paths = self._paths(self.item["from"])
         fetch = fetcher(paths[0], self.own)
         choose = self.item.get("choose")
@@ -131,16 +139,22 @@ class _Alternative:
             pieces = fetch(seat)
             if not pieces:
                 return None
-            more = [text(seat) for text in further]
+            more = [text(seat) for text in further] if further else further
             candidates = _chosen(pieces, seat) if choose and len(pieces) > 1 else pieces
             for piece in candidates:
                 parts = _components(piece, seat.codec)
-                value = next((parts[at - 1] for at in values if len(parts) >= at and parts[at - 1]), "")
+                count = len(parts)
+                value = ""
+                for at in values:
+                    if count >= at and parts[at - 1]:
+                        value = parts[at - 1]
+                        break
                 if not value or value == NULL:
                     continue
-                own = _authority(
-                    [parts[at - 1] if len(parts) >= at else "" for at in authorities], seat.codec, piece[4]
-                )
+                if single and count >= single and parts[single - 1].isalnum():
+                    own = parts[single - 1]  # a namespace
+                else:
+                    own = _authority([parts[at - 1] if count >= at else "" for at in authorities], seat.codec, piece[4])
                 authority = "*" if everywhere else own or seat.run.source_authority
                 if authority:
                     return _counted(seat, position, kind, ("key", tag, authority, first_leaf(value, seat.codec), *more))
@@ -174,6 +188,12 @@ class _Alternative:
     def _text(self, path: SourcePath) -> Callable[[Seat], str]:
         fetch = fetcher(path, self.own)
         raw = raw_text(path, self.own).call
+        if path.owner == self.own and path.field and not path.repetition and path.subcomponent < 2:
+            return _own_text(path, self._long(fetch, raw))
+        return self._long(fetch, raw)
+
+    def _long(self, fetch: Fetch, raw: Callable[[Seat], str]) -> Callable[[Seat], str]:
+        """A text with all its parts, in a form that doesn't depend on the message's separators."""
 
         def text(seat: Seat) -> str:
             short = raw(seat)
@@ -205,16 +225,34 @@ class _Alternative:
         return within
 
 
-def _guarded(key: Key, when: Condition | None) -> Key:
-    if when is None:
-        return key
-    return lambda seat, parent: key(seat, parent) if when(seat) else None
+def _own_text(path: SourcePath, long: Callable[[Seat], str]) -> Callable[[Seat], str]:
+    """A field or component of the own segment where it is a text without parts."""
+    number, index = path.field, max(path.component - 1, 0)
+    whole = not path.component
+
+    def text(seat: Seat) -> str:
+        fields = seat.fields
+        field = fields[number] if number < len(fields) else ""
+        if not field:
+            return ""
+        if field.isalnum():
+            return "" if index else field
+        codec = seat.codec
+        if whole or codec.odd(field):
+            return long(seat)
+        parts = field.split(codec.component)
+        return parts[index] if index < len(parts) else ""
+
+    return text
 
 
 def nearest(seat: Seat, label: str) -> Resource | None:
     """The labelled resource nearest to a seat: the last that begins at or before it, else the first."""
+    known = seat.scope.nearest(label)
+    if len(known) == 1:
+        return known[0]
     found = None
-    for resource in seat.scope.nearest(label):
+    for resource in known:
         if found is None or resource.position <= seat.position:
             found = resource
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NOTHING, NULL, Marks
-from mappings.engine.codegen import FELL, NONE, PARTS, VALUE, WROTE, Block, Call, First, Op, Plain, Switch, Together
+from mappings.engine.codegen import FELL, NONE, PARTS, VALUE, WROTE, Block, Call, First, Op, Plain, Switch, Together, first_value
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
 from mappings.engine.datatypes import ORIGINAL_TEXT
 from mappings.engine.emits import emitting, labelled
@@ -94,7 +94,8 @@ class RowCompiler:
         if row.link is not None and not row.emit:
             return Call(labelled(row, self), writes=frozenset())
         if row.emit:
-            return Call(emitting(row, self), self._index(row), when, writes=self._written(row))
+            step, short = emitting(row, self)
+            return Call(step, self._index(row), when, short, writes=self._written(row))
         if not row.source:
             return Call(self._constant(row, when), when=when, reads=frozenset(), writes=self._written(row))
         return replace(self._sourced(row, when), reads=self._read(row), writes=self._written(row))
@@ -291,7 +292,7 @@ class RowCompiler:
             return Plain(spots, made, place, rule)
         item = (target.path, slot, -1 if target.rest and row.slot is not None else 0) if target.repeats else None
         whole = () if target.rest else found
-        return Plain(spots, made, place, rule, register, _first(target, found), item, row.rank, whole)
+        return Plain(spots, made, place, rule, register, first_value(target, found), item, row.rank, whole)
 
     def _type_of(self, path: SourcePath) -> str | None:
         if self.own is not None:
@@ -400,18 +401,6 @@ def _one(
         return status
 
     return one
-
-
-def _first(target: Target, found: tuple[Literal, ...]) -> Any:
-    """How the first value stands in its register, for the generated code."""
-    made = VALUE
-    if target.rest:
-        made = {}
-        fill(made, target.rest, VALUE)
-        apply(made, found)
-    if target.repeats:
-        return [made]
-    return {target.choice: made} if target.choice else made
 
 
 def _placed(
