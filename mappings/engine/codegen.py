@@ -38,6 +38,7 @@ __all__ = [
     "asker",
     "first_value",
     "generate",
+    "texts",
 ]
 
 WROTE, NONE, FELL = 1, 0, -1
@@ -426,6 +427,29 @@ def generate(ops: Sequence[Op], fields: str, status: bool = True) -> Block:
             ]
     lines.append(" return low or high" if status else " return 0")
     return writer.build()
+
+
+def texts(sources: Sequence[tuple[int, int, Callable[[Any], str]]]) -> Callable[[Any], list[str]]:
+    """The texts of (field, component from 0 or -1, function) in one list; the functions where it isn't so simple.
+
+    Without field (-1) the text is the function's.
+    """
+    writer = _Writer("at.fields")
+    found, odd = [], []
+    for field, component, long in sources:
+        if field < 0:
+            found.append(f"{writer.constant(long)}(at)")
+            continue
+        parts = writer.parts(field)
+        odd.append(f"{parts} is None")
+        if component < 0:
+            odd.append(f"separator in f{field}")
+        found.append(f"{parts}[{max(component, 0)}]")
+    if odd:
+        slow = ", ".join(f"{writer.constant(long)}(at)" for _, _, long in sources)
+        writer.lines.append(f" if {' or '.join(dict.fromkeys(odd))}: return [{slow}]")
+    writer.lines.append(f" return [{', '.join(found)}]")
+    return writer.build()  # type: ignore[return-value]
 
 
 def asker(condition: Condition, fields: str) -> Callable[[Any], Any]:

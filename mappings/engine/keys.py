@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NULL
-from mappings.engine.codegen import asker
+from mappings.engine.codegen import PARTS, asker, texts
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
-from mappings.engine.fetching import Fetch, Fetched, fetcher, raw_text
+from mappings.engine.fetching import Fetched, fetcher, raw_text
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.yamlfile import Dict, line_of
 from mappings.errors import MapError
@@ -133,13 +133,13 @@ class _Alternative:
             raise MapError(self.file, self.line, f"choose is {_CHOOSE}")
         tag, everywhere = str(self.item.get("tag", "")), str(self.item.get("global", "")) == "true"
         position, kind = self._position(), self.kind
-        further = [self._text(path) for path in self._paths(self.item["and"])] if "and" in self.item else []
+        further = self._texts(self.item["and"]) if "and" in self.item else None
 
         def typed(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
             pieces = fetch(seat)
             if not pieces:
                 return None
-            more = [text(seat) for text in further] if further else further
+            more = further(seat) if further is not None else ()
             candidates = _chosen(pieces, seat) if choose and len(pieces) > 1 else pieces
             for piece in candidates:
                 parts = _components(piece, seat.codec)
@@ -163,7 +163,7 @@ class _Alternative:
         return typed
 
     def _plain(self) -> Key:
-        raws = [self._text(path) for path in self._paths(self.item["from"])]
+        read = self._texts(self.item["from"])
         some = str(self.item.get("any", "")) == "true"
         everywhere = str(self.item.get("global", "")) == "true"
         tag = str(self.item.get("tag", ""))
@@ -172,8 +172,8 @@ class _Alternative:
         position, kind = self._position(), self.kind
 
         def plain(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
-            texts = [raw(seat) for raw in raws]
-            if not (any(texts) if some else all(texts)):
+            found = read(seat)
+            if not (any(found) if some else all(found)):
                 return None
             owner = "*" if everywhere else ""
             if not owner and issuer is not None:
@@ -181,19 +181,14 @@ class _Alternative:
                     owner = _authority([piece[3]], seat.codec, piece[4])
                     break
             owner = owner or seat.run.source_authority
-            return _counted(seat, position, kind, ("key", tag, owner, *texts)) if owner else None
+            return _counted(seat, position, kind, ("key", tag, owner, *found)) if owner else None
 
         return plain
 
     def _text(self, path: SourcePath) -> Callable[[Seat], str]:
+        """A text with all its parts, in a form that doesn't depend on the message's separators."""
         fetch = fetcher(path, self.own)
         raw = raw_text(path, self.own).call
-        if path.owner == self.own and path.field and not path.repetition and path.subcomponent < 2:
-            return _own_text(path, self._long(fetch, raw))
-        return self._long(fetch, raw)
-
-    def _long(self, fetch: Fetch, raw: Callable[[Seat], str]) -> Callable[[Seat], str]:
-        """A text with all its parts, in a form that doesn't depend on the message's separators."""
 
         def text(seat: Seat) -> str:
             short = raw(seat)
@@ -209,41 +204,33 @@ class _Alternative:
 
         return text
 
+    def _texts(self, raw: Any) -> Callable[[Seat], list[str]]:
+        """The texts at several paths."""
+        sources = []
+        for path in self._paths(raw):
+            mine = path.owner == self.own and path.field and not path.repetition and path.subcomponent < 2
+            simple = mine and path.component <= PARTS
+            sources.append((path.field if simple else -1, path.component - 1, self._text(path)))
+        return texts(sources)
+
     def _within(self) -> Key:
         label = str(self.item["within"])
-        raws = [self._text(path) for path in self._paths(self.item["from"])] if "from" in self.item else []
+        read = self._texts(self.item["from"]) if "from" in self.item else None
         some = str(self.item.get("any", "")) == "true"
         position, tag, kind = self._position(), str(self.item.get("tag", "")), self.kind
 
         def within(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
             holder = parent if label == "self" else nearest(seat, label)
-            texts = [raw(seat) for raw in raws]
-            if holder is None or (texts and not (any(texts) if some else all(texts))):
+            if holder is None:
                 return None
-            return _counted(seat, position, kind, ("in", tag, holder.kind, holder.id, *texts))
+            found: Sequence[str] = ()
+            if read is not None:
+                found = read(seat)
+                if not (any(found) if some else all(found)):
+                    return None
+            return _counted(seat, position, kind, ("in", tag, holder.kind, holder.id, *found))
 
         return within
-
-
-def _own_text(path: SourcePath, long: Callable[[Seat], str]) -> Callable[[Seat], str]:
-    """A field or component of the own segment where it is a text without parts."""
-    number, index = path.field, max(path.component - 1, 0)
-    whole = not path.component
-
-    def text(seat: Seat) -> str:
-        fields = seat.fields
-        field = fields[number] if number < len(fields) else ""
-        if not field:
-            return ""
-        if field.isalnum():
-            return "" if index else field
-        codec = seat.codec
-        if whole or codec.odd(field):
-            return long(seat)
-        parts = field.split(codec.component)
-        return parts[index] if index < len(parts) else ""
-
-    return text
 
 
 def nearest(seat: Seat, label: str) -> Resource | None:
