@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mappings.engine.codec import NOTHING
 from mappings.engine.conditions import Condition, Raw, first_leaf
 from mappings.engine.makers import MAPPED, Lost, Maker, recalled
-from mappings.engine.targets import Literal, Target, apply, fill, merged
+from mappings.engine.targets import MISSING, Literal, Target, apply, fill, merged
 from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
@@ -336,22 +336,28 @@ class _Writer:
             lines.append(f"{indent}  {place}")
             return
         key = self.constant(emit.register)
-        lines.append(f"{indent}  if free and {key} not in registers:")
+        lines.append(f"{indent}  if {key} not in registers:")
         self.begin(emit, key, f"{indent}   ")
         lines.append(f"{indent}  else: {place}")
 
     def begin(self, plain: Plain | Emit, key: str, indent: str) -> None:
         """The first value of a register."""
         lines = self.lines
+        missing = self.constant(MISSING)
         if plain.item is None:
-            lines.append(f"{indent}registers[{key}] = {self.rendered(plain.first)}")
+            lines += [
+                f"{indent}if undo is not None: undo.append((registers, {key}, {missing}))",
+                f"{indent}registers[{key}] = {self.rendered(plain.first)}",
+            ]
             return
         path, slot, repetition = plain.item
         (item,) = plain.first
         lines += [
             f"{indent}v = {self.rendered(item)}",
+            f"{indent}p = ({path!r}, {slot!r}, number, {repetition})",
+            f"{indent}if undo is not None: undo += (registers, {key}, {missing}), (resource.items, p, {missing})",
             f"{indent}registers[{key}] = [v]",
-            f"{indent}resource.items[({path!r}, {slot!r}, number, {repetition})] = v",
+            f"{indent}resource.items[p] = v",
         ]
 
     def store(self, plain: Plain, trace: list[str], indent: str, none: str, status: bool) -> None:
@@ -360,7 +366,7 @@ class _Writer:
         wrote = [*trace, "resource.wrote = True", *(["r = 1"] if status else [])]
         key = self.constant(plain.register)
         if plain.first is not None:
-            lines.append(f"{indent}elif free and {key} not in registers:")
+            lines.append(f"{indent}elif {key} not in registers:")
             if plain.set:
                 lines.append(f"{indent} v = {self.constant(merged)}(v, {self.constant(plain.set)})")
             self.begin(plain, key, f"{indent} ")
@@ -389,7 +395,7 @@ class _Writer:
                 " resource = at.resource",
                 " registers = resource.registers",
                 " trace = resource.trace.append",
-                " free = resource.undo is None",
+                " undo = resource.undo",
                 " position = at.position",
                 " number = at.number",
             ]

@@ -306,6 +306,7 @@ class _Writer:
         """A value at a path in an object (`targets.fill`)."""
         name, repeats = steps[0]
         lines = self.lines
+        self.written.add((name, "others"))
         if self.new((scope, name)):
             content = value
             for step, many in reversed(steps[1:]):
@@ -354,11 +355,20 @@ class _Writer:
     def extend(self, place: Place, value: str, indent: str) -> str:
         name = place.home[0] if place.home else "extension"
         if self.new(("", name)) and len(place.urls) == 1:
+            self.written.add(("", name, place.home, place.urls))
             content = f"[{{'url': {place.urls[0]!r}, {place.target.to!r}: {value}}}]"
             for step in reversed((*place.home, "extension")[1:]):
                 content = f"{{{step!r}: {content}}}"
             self.lines.append(f"{indent}made[{name!r}] = {content}")
             return ""
+        others = (name, "others") in self.written
+        if len(place.urls) == 1 and self.new(("", name, place.home, place.urls)) and not others:
+            # its URL isn't in the list yet
+            holder = "made" + "".join(f".setdefault({step!r}, {{}})" for step in place.home)
+            content = f"{{'url': {place.urls[0]!r}, {place.target.to!r}: {value}}}"
+            self.lines.append(f"{indent}{holder}.setdefault('extension', []).append({content})")
+            return ""
+        self.written.add((name, "others"))
         self.lines.append(f"{indent}{self.constant(extended)}(made, {self.constant(place)}, {value})")
         return ""
 
