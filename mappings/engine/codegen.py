@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NOTHING
-from mappings.engine.conditions import Condition, Raw, first_leaf
+from mappings.engine.conditions import PARTS, Condition, Raw, first_leaf
 from mappings.engine.makers import MAPPED, Lost, Maker, recalled
 from mappings.engine.targets import MISSING, Literal, Target, apply, fill, merged
 from mappings.leaves.base import Invalid, Partly
@@ -146,8 +146,6 @@ class Together:
 Op: TypeAlias = Call | First | Switch | Together
 
 
-PARTS = 16
-"""Components of a field that the generated code can read."""
 _ODD: Any = object()
 
 
@@ -223,8 +221,11 @@ class _Writer:
                 block = generate(ops, self.fields)
                 blocks.update(dict.fromkeys(codes, block))
             otherwise = generate(op.otherwise, self.fields)
-            key = f"{self.constant(first_leaf)}({op.raw.text(self)}, codec)"
-            lines.append(f"{indent}r = {self.constant(blocks)}.get({key}, {self.constant(otherwise)})(at)")
+            known, text = self.constant(blocks), op.raw.text(self)
+            case = f"{known}.get({self.constant(first_leaf)}({text}, codec), {self.constant(otherwise)})"
+            if op.raw.index >= 0:
+                case = f"({known}.get({text}) or {case})"
+            lines.append(f"{indent}r = {case}(at)")
 
     def guarded(self, op: Op, indent: str, status: bool, before: str = "") -> str:
         """An op under its guard; gives the indentation inside."""

@@ -14,8 +14,10 @@ from mappings.engine.codec import NULL, Codec
 from mappings.engine.yamlfile import line_of
 from mappings.errors import MapError
 
-__all__ = ["Asked", "Condition", "Names", "Raw", "Scene", "asking", "compile_when", "content", "first_leaf"]
+__all__ = ["PARTS", "Asked", "Condition", "Names", "Raw", "Scene", "asking", "compile_when", "content", "first_leaf"]
 
+PARTS = 16
+"""Components of a field that generated code can read."""
 Asked: TypeAlias = Any  # a Seat or a Value: where the condition is asked
 
 _COUNT = re.compile(r"(\d+)(\+?)")
@@ -31,6 +33,9 @@ class Names(Protocol):
 
     def field(self, index: int) -> str:
         """The local variable of a field or part."""
+
+    def parts(self, index: int) -> str:
+        """The local variable of a field's components; None where they aren't plain texts."""
 
     def constant(self, value: Any) -> str:
         """The name of an object."""
@@ -51,10 +56,14 @@ class Raw:
 
     def text(self, names: Names) -> str:
         """As an expression."""
+        component, below = self.spot
         if names.simple:
-            component, below = self.spot
             return "''" if below > 0 else names.field(component)
         return names.field(self.index) if self.index >= 0 else f"{names.constant(self.call)}(at)"
+
+    def part(self, names: Names) -> str:
+        """The variable of the components of the place's own field in which the text is one; '' if it is none."""
+        return "" if names.simple or self.field < 0 or self.spot[0] < 0 else names.parts(self.field)
 
     def one(self, names: Names) -> bool:
         """Whether the text is known to be one leaf."""
@@ -160,6 +169,8 @@ def _state(raw: Raw, state: str) -> Condition:
         text = raw.text(names)
         if raw.one(names):
             return text
+        if parts := raw.part(names):
+            return f"({parts}[{raw.spot[0]}] if {parts} is not None else {names.constant(content)}({text}, codec))"
         if raw.index < 0:
             return f"{names.constant(content)}({text}, codec)"
         return f"({text} and ({text}[0].isalnum() or {names.constant(content)}({text}, codec)))"
@@ -174,6 +185,8 @@ def _state(raw: Raw, state: str) -> Condition:
     def unvalued(names: Names) -> str:
         if names.simple:
             return f"not {valued(names)}"
+        if parts := raw.part(names):
+            return f"(not {parts}[{raw.spot[0]}] if {parts} is not None else {names.constant(empty)}(at))"
         if raw.index < 0:
             return f"{names.constant(empty)}(at)"
         text = raw.text(names)
@@ -191,20 +204,24 @@ def first_leaf(text: str, codec: Codec) -> str:
 
 
 def _is(raw: Raw, codes: tuple[str, ...], wanted: bool) -> Condition:
-    found = frozenset(codes)
+    chosen = frozenset(codes)
     call = raw.call
 
     def text(names: Names) -> str:
         # a text without any separator is its own first leaf
-        source, known = raw.text(names), names.constant(found)
+        source, known = raw.text(names), names.constant(chosen)
         if raw.one(names):
             return f"{source} {'in' if wanted else 'not in'} {known}"
-        leaf = names.constant(first_leaf)
+        leaf = f"{names.constant(first_leaf)}({source}, codec) in {known}"
         if raw.index >= 0:
-            return f"(({source} in {known} or {leaf}({source}, codec) in {known}) is {wanted})"
-        return f"(({leaf}({source}, codec) in {known}) is {wanted})"
+            found = f"{source} in {known} or ({source} and not {source}.isalnum() and {leaf})"
+        elif parts := raw.part(names):
+            found = f"({parts}[{raw.spot[0]}] in {known}) if {parts} is not None else ({leaf})"
+        else:
+            found = leaf
+        return f"({found})" if wanted else f"(not ({found}))"
 
-    return Condition(lambda asked: (first_leaf(call(asked), asked.codec) in found) is wanted, text)
+    return Condition(lambda asked: (first_leaf(call(asked), asked.codec) in chosen) is wanted, text)
 
 
 def _count(raw: Raw, number: int, more: bool) -> Condition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from mappings.engine.conditions import Raw
+from mappings.engine.conditions import PARTS, Raw
 from mappings.engine.datatypes import locator
 from mappings.engine.sources import SourcePath
 
@@ -153,7 +153,10 @@ def raw_text(path: SourcePath, own: str | None) -> Raw:
         return ""
 
     if own is not None and own == path.owner and not path.repetition:
-        return Raw(_own_leaf(path), -1, path.field)
+        spot = (
+            (path.component - 1, path.subcomponent - 1) if path.component <= PARTS and path.subcomponent < 2 else None
+        )
+        return Raw(_own_leaf(path), -1, path.field, spot or (-1, -1))
     return Raw(part, path.component - 1 if own is None and not path.subcomponent else -1)
 
 

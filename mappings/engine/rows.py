@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NOTHING, NULL, Marks
-from mappings.engine.codegen import FELL, NONE, PARTS, VALUE, WROTE, Block, Call, First, Op, Plain, Switch, Together, first_value
+from mappings.engine.codegen import (
+    FELL,
+    NONE,
+    PARTS,
+    VALUE,
+    WROTE,
+    Block,
+    Call,
+    First,
+    Op,
+    Plain,
+    Switch,
+    Together,
+    first_value,
+)
 from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
 from mappings.engine.datatypes import ORIGINAL_TEXT
 from mappings.engine.emits import emitting, labelled

@@ -144,6 +144,9 @@ class _Writer:
         self.used.add(index)
         return f"p{index}"
 
+    def parts(self, index: int) -> str:
+        raise NotImplementedError  # there are no fields here
+
     def constant(self, value: Any) -> str:
         name = self.names.get(id(value))
         if name is None:

@@ -8,6 +8,7 @@ these fields. Texts, names, addresses, identifiers, numbers and times are never 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from adapters.hl7v2 import dictionary
@@ -61,12 +62,14 @@ class Template:
 class Templates:
     """The coded rows of one plan. `fields`: what they read."""
 
-    __slots__ = ("block", "fields", "number", "pause", "trial", "writes")
+    __slots__ = ("block", "fields", "number", "padding", "pause", "texts", "trial", "writes")
 
     def __init__(self, block: Block, fields: tuple[int, ...], number: int, writes: frozenset[Register]) -> None:
         self.writes = writes
         self.block = block
         self.fields = fields
+        self.texts = itemgetter(*fields)
+        self.padding = [""] * (fields[-1] + 1)
         self.number = number
         self.trial: list[Template] = []
         self.pause = 0
@@ -76,8 +79,9 @@ class Templates:
         resource = seat.resource
         codec = seat.codec
         fields = seat.fields
-        count = len(fields)
-        name = (seat.run.event, *[fields[number] if number < count else "" for number in self.fields])
+        if len(fields) < len(self.padding):
+            fields = fields + self.padding
+        name = (seat.run.event, self.texts(fields))
         memo: dict[Any, Any] = codec.memo[self.number]
         template = memo.get(name)
         if template is None:
@@ -94,7 +98,7 @@ class Templates:
             resource.trace.append((TEMPLATE, seat.position, 0, 0, 0, template))
             resource.wrote = resource.wrote or template.wrote
 
-    def _long(self, seat: Seat, memo: dict[Any, Any], name: tuple[str, ...]) -> None:
+    def _long(self, seat: Seat, memo: dict[Any, Any], name: tuple[str, Any]) -> None:
         resource = seat.resource
         registers = resource.registers
         if self.pause:
@@ -112,7 +116,7 @@ class Templates:
         if any(registers[key] is not before[key] for key in before):
             return
         new = {key: value for key, value in registers.items() if key not in before}
-        if sum(map(len, name)) > _TEXT:
+        if sum(len(seat.fields[field]) for field in self.fields if field < len(seat.fields)) > _TEXT:
             return
         if len(memo) >= _STORE:
             memo.clear()
@@ -156,9 +160,9 @@ def split(
             break
         coded = again
     chosen = tuple(op for op, fit in zip(ops, coded, strict=True) if fit)
-    if len(chosen) < _LEAST:
-        return None, ops
     fields = sorted({field for op in chosen for field in _reads(op) or ()})
+    if len(chosen) < _LEAST or not fields:
+        return None, ops
     writes: frozenset[Register] = frozenset().union(*(_writes(op) or () for op in chosen))
     templates = Templates(generate(chosen, "at.fields", status=False), tuple(fields), number, writes)
     return templates, tuple(op for op, fit in zip(ops, coded, strict=True) if not fit)
