@@ -207,7 +207,7 @@ class _Writer:
             self.first(op, indent, status)
         elif isinstance(op, Call) and isinstance(op.plain, Plain):
             self.plain(op.step, op.plain, indent, status)
-        elif isinstance(op, Call) and op.plain is not None:
+        elif isinstance(op, Call) and isinstance(op.plain, Emit):
             self.emit(op.step, op.plain, indent, status)
         elif isinstance(op, Call):
             lines.append(f"{indent}{'r = ' if status else ''}{self.constant(op.step)}(at)")
