@@ -1,12 +1,14 @@
 """The step `check`: what maps made, held against R4, where a channel asks for it.
 
-A bad field costs that field: it falls, with what can't be without it, and the message says so. Only a resource that
-still isn't valid is set aside; references to it become the identifier and display of what is meant.
+A bad field costs that field: it falls, with what can't be without it, and the message says so: an issue, and residue
+for the source leaves that lineage names. Only a resource that still isn't valid is set aside; references to it become
+the identifier and display of what is meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -17,11 +19,17 @@ from pipelines.validation import Validator
 
 __all__ = ["checked"]
 
+_NAME = re.compile(r"[.\[]")
 ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "error"}
 
 
-def checked(mapped: Mapped, level: str, validate: Validator) -> Mapped:
+Lineage = Callable[[], Sequence[str]]
+"""`Type/id element <- source <- rule` for each element written; asked for only when something falls."""
+
+
+def checked(mapped: Mapped, level: str, validate: Validator, lineage: Lineage = tuple) -> Mapped:
     """The same without what can't stand; itself if all of it can. Raises CheckFailed if nothing stands."""
+    fallen: dict[str, set[str] | None] = {}  # Type/id → members that fell, None = the whole resource
     issues: list[Issue] = []
     changes: list[Change] = []
     aside: dict[str, dict[str, Any]] = {}
@@ -33,8 +41,10 @@ def checked(mapped: Mapped, level: str, validate: Validator) -> Mapped:
             text = f"the resource is set aside: {finding.text}"
             issues.append(Issue("error", finding.code, None, finding.expression, text))
             aside[f"{change.type}/{change.id}"] = _meant(made)
+            fallen[f"{change.type}/{change.id}"] = None
             continue
         if repaired.removed:
+            fallen[f"{change.type}/{change.id}"] = _touched(made, repaired.resource)
             change = change.anew(_left(change, made, repaired.resource))
             issues += [
                 Issue("error", "invalid", None, each.expression, f"taken out: {each.cause}")
@@ -47,12 +57,35 @@ def checked(mapped: Mapped, level: str, validate: Validator) -> Mapped:
         raise CheckFailed(mapped.changes[0].type, next(issue.expression or "" for issue in issues))
     if aside:
         changes = [_without(change, aside) for change in changes]
-    return replace(mapped, changes=tuple(changes), issues=(*mapped.issues, *issues), status="partial")
+    mapped = replace(mapped, changes=tuple(changes), issues=(*mapped.issues, *issues), status="partial")
+    return _accounted(mapped, fallen, lineage())
+
+
+def _accounted(mapped: Mapped, fallen: Mapping[str, set[str] | None], lines: Sequence[str]) -> Mapped:
+    """The account of leaves after something fell: what only fallen elements were made of is residue."""
+    stands: set[str] = set()
+    falls: dict[str, str] = {}
+    for line in lines:
+        target, _, rest = line.partition(" <- ")
+        source = rest.partition(" <- ")[0]
+        key, _, element = target.partition(" ")
+        members = fallen.get(key, set())
+        if members is None:
+            falls.setdefault(source, "set-aside")
+        elif _NAME.split(element, maxsplit=1)[0] in members:
+            falls.setdefault(source, "invalid")
+        else:
+            stands.add(source)
+    known = {path for path, _ in (*mapped.residue, *mapped.excused)}
+    new = [(path, reason) for path, reason in falls.items() if path not in stands and path not in known]
+    carried, kept, excused, residue = mapped.leaves
+    leaves = (carried - len(new), kept, excused, residue + len(new))
+    return replace(mapped, residue=(*mapped.residue, *new), leaves=leaves) if leaves[0] >= 0 else mapped
 
 
 def _left(change: Change, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Element, ...]:
     """The registers of a repaired resource: those of elements that are as they were, and one for each that is not."""
-    touched = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    touched = _touched(before, after)
     found = [element for element in change.elements if not _speaks_of(element, touched)]
     for name in sorted(touched & after.keys()):
         mine = [element for element in change.elements if _speaks_of(element, {name}) and element.value is not None]
@@ -62,6 +95,10 @@ def _left(change: Change, before: Mapping[str, Any], after: Mapping[str, Any]) -
         value = {name: after[name]} if path != name else after[name]
         found.append(Element(path, slot, value, rank))
     return tuple(found)
+
+
+def _touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 def _speaks_of(element: Element, names: set[str]) -> bool:

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import ledger
 from mappings import Mapped, MapSettings
 from pipelines.channels import Channel
-from pipelines.checking import checked
+from pipelines.checking import Lineage, checked
 from pipelines.envelope import Envelope
 from pipelines.formats import Maps
 from pipelines.ownership import Ownership
@@ -44,9 +44,9 @@ def translate(mapped: Mapped, translator: Translator | None) -> Mapped:
     return mapped if translator is None else translator(mapped)
 
 
-def check(mapped: Mapped, level: str, validator: Validator | None = None) -> Mapped:
+def check(mapped: Mapped, level: str, validator: Validator | None = None, lineage: Lineage = tuple) -> Mapped:
     """What the map could not prove at load. Maps give valid values; `structure` and `full` are proof of the rest."""
-    return mapped if level == "values" else checked(mapped, level, validator or plain(None))
+    return mapped if level == "values" else checked(mapped, level, validator or plain(None), lineage)
 
 
 def pure(
@@ -58,7 +58,8 @@ def pure(
     validator: Validator | None = None,
 ) -> Mapped:
     """The pure half in one go: map ─► translate ─► check."""
-    return check(translate(map(body, maps, settings), translator), level, validator)
+    mapped = translate(map(body, maps, settings), translator)
+    return check(mapped, level, validator, lambda: maps.explain(body, settings))
 
 
 def carry(mapped: Mapped, channel: Channel, table: Ownership, key: bytes) -> Spoken:

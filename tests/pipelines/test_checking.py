@@ -124,3 +124,22 @@ def test_full_looks_further_than_structure() -> None:
     found = check(observation(reversed_), PROVENANCE, level="full")
     assert "effectivePeriod" not in resource(found.changes[0])
     assert found.issues
+
+
+def test_the_account_follows_the_lineage() -> None:
+    """What only a fallen element was made of is residue; what another element carries, too, is not."""
+    lines = (
+        "Patient/p gender <- PID[1]-8[1].1.1 <- rule",
+        "Patient/p name[PID-5].family <- PID[1]-5[1].1.1 <- rule",
+        "Patient/p birthDate <- PID[1]-7[1].1.1 <- rule",
+        "Observation/o code <- OBX[1]-3[1].1.1 <- rule",
+        "Observation/o subject.display <- PID[1]-5[1].1.1 <- rule",
+        "MessageHeader/m x <- PID[1]-7[1].1.1 <- rule",
+    )
+    elements = (*observation().elements[:2], Element("subject", "", {"reference": "?"}))
+    fallen = Change("Observation", "o", "p", elements)
+    bad = patient(Element("gender", "", "banana"), Element("birthDate", "", "1970-13-13"), Element("active", "", True))
+    mapped = replace(EMPTY, changes=(bad, fallen, PROVENANCE), leaves=(5, 0, 0, 0))
+    found = checked(mapped, "structure", validator(None), lambda: lines)
+    assert set(found.residue) == {("PID[1]-8[1].1.1", "invalid"), ("OBX[1]-3[1].1.1", "set-aside")}
+    assert found.leaves == (3, 0, 0, 2)
