@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         effective = load(chosen.overlays.get("hl7v2", ()))
         if options.action == "check":
-            return _check(effective)
+            return _check(effective, chosen.overlays)
         if options.action == "diff":
             return _diff(effective)
     except MappingError as error:
@@ -68,9 +69,17 @@ def run(options: argparse.Namespace) -> int:
     return convert(Options(options.paths, "auto", None, None, 1, chosen))
 
 
-def _check(effective: EffectiveMap) -> int:
+def _check(effective: EffectiveMap, overlays: Mapping[str, tuple[str, ...]]) -> int:
+    """HL7 v2, and every other format that the channel is not about: built in, or under the channel's overlays."""
+    from pipelines.formats import FORMATS, maps
+
     effective.check()
     print(f"good: maps for {len(effective.structures)} message structures, hash {effective.hash}")
+    for format_ in FORMATS:
+        if format_ != "hl7v2":
+            found = maps(format_, overlays.get(format_, ()))
+            found.check()
+            print(f"good: maps of {format_}, hash {found.hash}")
     return 0
 
 

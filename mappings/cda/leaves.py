@@ -120,6 +120,14 @@ def number(text: str, context: LeafContext) -> Decimal:
     return abs(found) if found.is_zero() else found
 
 
+def measure(text: str, context: LeafContext) -> Decimal:
+    """A number that can't be negative."""
+    found = number(text, context)
+    if found < 0:
+        raise Invalid("is negative")
+    return found
+
+
 def language(text: str, context: LeafContext) -> str:
     """languageCode: a BCP 47 tag; `en_US` is read as `en-US`."""
     found = text.strip().replace("_", "-")
@@ -219,6 +227,7 @@ def leaves_of(systems: Table, identifiers: Table, units: Table) -> dict[str, Lea
         "telecom-system": Leaf(telecom_system, produces=("code",)),
         "telecom-value": Leaf(telecom_value, produces=("string",)),
         "number": Leaf(number, produces=("decimal",)),
+        "measure": Leaf(measure, produces=("decimal",)),
         "language": Leaf(language, produces=("code",)),
         "mime": Leaf(mime, produces=("code",)),
         "encoded": Leaf(encoded, produces=("base64Binary",)),

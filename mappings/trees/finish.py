@@ -53,6 +53,8 @@ def _complete(run: Run, resource: Resource, rules: list[Rule]) -> str:
             (rule, ASIDE if state <= EXCUSED and rules[rule].target.startswith(start) else state, leaf)
             for rule, state, leaf in resource.trace
         ]
+    if resource.needs and not any(name in resource.body for name in resource.needs):
+        return " or ".join(resource.needs)
     return _lacking(resource.body, (resource.kind, ""))
 
 

@@ -92,6 +92,7 @@ class Maker:
             found = run.by_key.get((plan.kind, id_))
         if found is None:
             found = run.by_key[plan.kind, id_] = Resource(run, plan.kind, id_, node)
+            found.needs = plan.map.needs
             run.resources.append(found)
         return found
 

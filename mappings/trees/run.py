@@ -33,7 +33,7 @@ def undo(trace: Trace, start: int, state: int | None = None) -> None:
 class Resource:
     """A resource in the making. `body`: its elements. `source`: the leaf where its source begins, for its order."""
 
-    __slots__ = ("aside", "body", "body_ranks", "id", "kind", "node", "run", "source", "trace", "wrote")
+    __slots__ = ("aside", "body", "body_ranks", "id", "kind", "needs", "node", "run", "source", "trace", "wrote")
 
     def __init__(self, run: Run, kind: str, id_: str, node: Node) -> None:
         self.run = run
@@ -45,6 +45,7 @@ class Resource:
         self.body_ranks: dict[str, int] = {}
         self.trace: Trace = []
         self.wrote = False
+        self.needs: tuple[str, ...] = ()  # elements of which it must have one
         self.aside = ""
 
 

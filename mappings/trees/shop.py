@@ -15,7 +15,8 @@ from mappings.trees.grammar import MapFile, Row, map_file
 from mappings.trees.guards import Guard, Verdict, read_guards
 from mappings.trees.library import Library
 from mappings.trees.paths import PathError, Predicate, Source, compile_path, compile_predicate
-from mappings.trees.run import ASIDE, CONFLICT, EXCUSED, MAPPED, Resource, Run, Trace, undo
+from mappings.trees.periods import last_of
+from mappings.trees.run import ASIDE, CONFLICT, EXCUSED, INVALID, MAPPED, Resource, Run, Trace, undo
 from mappings.trees.values import literal, steps
 from mappings.trees.writing import Put, compile_put, names_of
 
@@ -458,6 +459,16 @@ class Shop:
                     text = f"a {chosen.type} is left out: its required element {names[0]} is missing"
                     resource.run.issue("error", "required", node, text, resource.kind)
                     return None
+            wrong = last_of(chosen.type, body)
+            if wrong:
+                del body[wrong]
+                high = node.child("high")  # where both ends come from
+                fallen = set(high.leaves()) if high is not None else set()
+                trace[start:] = [
+                    (rule, INVALID if leaf in fallen else state, leaf) for rule, state, leaf in trace[start:]
+                ]
+                text = f"the {wrong} is before the beginning: it is left out"
+                resource.run.issue("error", "business-rule", node, text, resource.kind)
             for source, reason in chosen.excused:
                 _excuse(resource.run, source, node, f"{chosen.map.file}: {reason}")
             return body

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mappings import PUBLISHED_NAMESPACE, MapSettings
-from tests.mappings.cda.cda import PATIENT, document, mapped, observation, only, section
+from tests.mappings.cda.cda import PATIENT, C, document, mapped, observation, only, section
 
 CODE = '<code code="c" codeSystem="2.16.840.1.113883.6.1"/><statusCode code="completed"/>'
 
@@ -190,3 +190,47 @@ def _practitioner_of(outcome: Any, role: str) -> str:
     made = {f"{each.type}/{each.id}": each for each in outcome.changes}
     (target,) = [e.value["reference"] for e in made[f"PractitionerRole/{role}"].elements if e.path == "practitioner"]
     return str(made[target].elements)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "period"),
+    [
+        ("2022", "2021", {"start": "2022"}),
+        ("20220102", "2022", {"start": "2022-01-02", "end": "2022"}),
+        (
+            "20220102030405+0100",
+            "20220102020406+0000",
+            {"start": "2022-01-02T03:04:05+01:00", "end": "2022-01-02T02:04:06+00:00"},
+        ),
+        ("20220102030405+0100", "20220102020404+0000", {"start": "2022-01-02T03:04:05+01:00"}),
+    ],
+)
+def test_a_period_that_ends_before_it_begins_keeps_its_beginning(low: str, high: str, period: dict[str, Any]) -> None:
+    text = f'{CODE}<effectiveTime><low value="{low}"/><high value="{high}"/></effectiveTime><value xsi:type="INT" value="1"/>'
+    outcome = mapped(document(section(observation("2", text), loinc="30954-2")))
+    assert only(outcome, "Observation")["effectivePeriod"] == period
+    said = [reason for path, reason in outcome.residue if path.endswith("high[1]/@value")]
+    assert said == ([] if "end" in period else ["invalid"])
+
+
+STATUS = f'<entryRelationship typeCode="REFR"><observation classCode="OBS" moodCode="EVN"><templateId root="{C}6"/><statusCode code="completed"/><value xsi:type="CD" code="{{}}" codeSystem="2.16.840.1.113883.6.96"/></observation></entryRelationship>'
+
+
+@pytest.mark.parametrize(
+    ("attributes", "status", "inner", "clinical", "abated"),
+    [
+        ("", "completed", "", "resolved", True),
+        ("", "completed", STATUS.format("55561003"), "active", False),  # the sender says that it is not over
+        ("", "completed", STATUS.format("413322009"), "resolved", True),
+        (' negationInd="true"', "completed", "", None, False),
+        ("", "nullified", "", None, False),
+    ],
+)
+def test_what_is_over_is_not_active(
+    attributes: str, status: str, inner: str, clinical: str | None, abated: bool
+) -> None:
+    value = '<value xsi:type="CD" code="1" codeSystem="1.2"/>'
+    text = f'<statusCode code="{status}"/><effectiveTime><low value="2020"/><high value="2021"/></effectiveTime>{value}{inner}'
+    made = only(document(section(observation("4", text, f'classCode="OBS" moodCode="EVN"{attributes}'))), "Condition")
+    assert made.get("clinicalStatus", {"coding": [{"code": None}]})["coding"][0]["code"] == clinical
+    assert ("abatementDateTime" in made) is abated
