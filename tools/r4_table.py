@@ -114,7 +114,7 @@ def table(shelf: Shelf) -> Json:
     profiles: Json = {}
     bindings: set[str] = set()
     for structure in shelf.structures.values():
-        if in_family(shelf, structure):
+        if is_extension(structure) or in_family(shelf, structure):
             profiles[structure["url"]] = profile(structure, bindings, INSTEAD)
         if not is_type(structure):
             continue
@@ -136,6 +136,11 @@ def table(shelf: Shelf) -> Json:
         "codes": {short(url): expand(shelf, url) for url in sorted(bindings)},
         "systems": dict(sorted(systems(shelf))),
     }
+
+
+def is_extension(structure: Json) -> bool:
+    """The definition of one of R4's own extensions."""
+    return structure["type"] == "Extension" and structure.get("derivation") == "constraint"
 
 
 def in_family(shelf: Shelf, structure: Json) -> bool:

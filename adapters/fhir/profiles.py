@@ -90,6 +90,14 @@ class Profiles:
                 where: Path = (((path, ".meta"), ".profile"), place)
                 run.say("information", "not-supported", where, "this profile is not known here and was not checked")
 
+    def check_extension(self, extension: dict[str, Any], path: Path, run: Run) -> None:
+        """An extension whose definition is known, wherever it stands (extensibility.html): its value, its parts."""
+        url = extension.get("url")
+        if type(url) is str and url in self._table.profiles:
+            check = self.check(url)
+            if check is not None:
+                check(extension, path, run)
+
     def check(self, url: str) -> Check | None:
         """The check of one profile; None for one that is not known."""
         url = url.partition("|")[0]
@@ -149,7 +157,8 @@ class Profiles:
             checks += self._typed(node.types, name)
         rules = [Constraint(*rule) for rule in node.constraints]
         checks += self._constraints.compiled(rules, owner, homes)
-        checks += [self._nested(url) for url in node.profiles]
+        # an extension is held against its definition wherever it stands, see check_extension
+        checks += [self._nested(url) for url in node.profiles if self._type_of(url) != "Extension"]
         for child_name, child in node.children.items():
             checks += self._member(child_name, child, owner, homes, name)
         return checks

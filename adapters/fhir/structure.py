@@ -105,6 +105,8 @@ class Compiler:
         if not self._full:
             return ()
         found = self._constraints.of_home(home)
+        if home == ("Extension", ""):
+            return (*found, self._profiles.check_extension)
         if home == ("Coding", ""):
             return (*found, check_known)
         if home[0] in QUANTITIES:

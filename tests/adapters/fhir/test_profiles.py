@@ -30,8 +30,24 @@ WEIGHT: Resource = {
 }
 
 
-def test_the_family_is_there() -> None:
-    assert definitions().profiles == {HL7 + name for name in FAMILY}
+def test_the_family_and_r4s_own_extensions_are_there() -> None:
+    table = definitions()
+    profiles = [found for url in table.profiles if (found := table.profile(url)) is not None]
+    assert {profile.url for profile in profiles if profile.type != "Extension"} == {HL7 + name for name in FAMILY}
+    assert len([profile for profile in profiles if profile.type == "Extension"]) == 393
+
+
+def test_an_extension_of_r4_is_held_against_its_definition_wherever_it_stands() -> None:
+    place = {"url": HL7 + "patient-birthPlace", "valueAddress": {"city": "x"}}
+    patient: Resource = {"resourceType": "Patient", "extension": [place]}
+    assert validate(patient) == []
+    del place["valueAddress"]
+    place["valueString"] = "x"
+    assert [(f.code, f.expression) for f in validate(patient)] == [("structure", "Patient.extension[0].value")]
+    assert validate(patient, "structure") == []
+    nested: Resource = {"url": HL7 + "patient-citizenship", "extension": [{"url": "period", "valueString": "x"}]}
+    found = validate({"resourceType": "Patient", "extension": [nested]})
+    assert [f.expression for f in found] == ["Patient.extension[0].extension[0].value"]
 
 
 @pytest.mark.parametrize("resource", [WEIGHT, PRESSURE], ids=["weight", "pressure"])

@@ -49,6 +49,7 @@ ANIMAL: dict[str, Any] = {
     "id": "Animal",
     "url": CORE + "Animal",
     "kind": "resource",
+    "type": "Animal",
     "abstract": False,
     "baseDefinition": CORE + "DomainResource",
     "derivation": "specialization",
