@@ -52,8 +52,8 @@ class Link:
         wrote = False
         for label in self.labels:
             found = [own] if label == "self" else scope.nearest(label)
-            if not self.many and label != "self":
-                found = [last for last in [_last(found, position)] if last is not None]
+            if len(found) > 1 and not self.many:
+                found = [_last(found, position)]
             for other in found:
                 if other is not resource and other.wrote:
                     wrote = self.put(resource, seat_number, -1, run.reference(other, resource)) or wrote
@@ -62,11 +62,11 @@ class Link:
         return wrote
 
 
-def _last(found: list[Resource], position: int) -> Resource | None:
+def _last(found: list[Resource], position: int) -> Resource:
     """The last that begins at or before a position, else the first."""
-    chosen = None
+    chosen = found[0]
     for resource in found:
-        if chosen is None or resource.position <= position:
+        if resource.position <= position:
             chosen = resource
     return chosen
 

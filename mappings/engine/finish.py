@@ -29,7 +29,8 @@ def settle_resources(run: Run, events: Events, rules: list[Rule]) -> list[Resour
             link.write(run, resource, number, scope, position, own)
     for label, link, resource, number, scope, position in run.backs:
         if resource.wrote:
-            holder = _before(scope.nearest(label), position)
+            found = scope.nearest(label)
+            holder = _before(found, position) if len(found) != 1 else found[0]
             if holder is not None and holder is not resource and holder.wrote:
                 link.write(run, holder, number, scope, position, resource)
     for resource in run.resources:
@@ -101,12 +102,12 @@ def _order(resource: Resource) -> int:
 def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
     """Set aside what lacks a required element; losing one may take another with it."""
     # what was kept was checked when it was made
-    checked = [each for each in run.resources if each.wrote and not _untouched(each)]
-    made_here = [each for each in made if not _untouched(each)]
+    checked = [each for each in run.resources if each.wrote and (each.copy is None or not _untouched(each))]
+    made_here = [each for each in checked if each.kind != "Provenance"]
     while True:
         again = False
         for resource in checked:
-            if not resource.aside:
+            if requirements(resource).items and not resource.aside:
                 for path, slot, item in incomplete(resource):
                     _drop(run, rules, resource, path, slot, item)
         for resource in made_here:
