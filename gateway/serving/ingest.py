@@ -218,4 +218,5 @@ def _at_line(response: Response, number: int) -> Response:
 
 
 def _where(format_: str, place: str) -> dict[str, str]:
-    return {"expression" if format_ == "fhir" else "place": place}
+    """FHIRPath stands in `expression`; a place of another format, or an offset, in `diagnostics`."""
+    return {"expression" if format_ == "fhir" and " " not in place else "place": place}

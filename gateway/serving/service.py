@@ -121,6 +121,8 @@ async def _serve(
     renewing: set[asyncio.Task[dict[str, Any]]] = set()
     loop.add_signal_handler(signal.SIGHUP, renew)
     totals = StatusMetrics(registry)
+    answers = registry.gauge("http_answers", "HTTP answers since start, by route and status.")
+    connections = registry.gauge("http_connections", "Open HTTP connections.")
 
     def causes() -> Iterator[str]:
         yield from (f"{name} is not running" for name in children.down())
@@ -134,6 +136,9 @@ async def _serve(
         with closing(folder.state_reader()) as state:
             intake.observe(state.cursor())
         ingest.observe()
+        for (route, status), count in list(http.counts.items()):  # the loop counts on
+            answers.set(count, route=route, status=str(status))
+        connections.set(http.connections)
         totals.observe(folder)
         return registry.text() + read_snapshots(folder.path)
 

@@ -66,6 +66,11 @@ def outcome(answer: bytes) -> dict[str, object]:
         (b"MSH|^~\\&|HIS|NORTH\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"GET /open HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+        (b"CONNECT x.example:443 HTTP/1.1\r\nHost: x.example:443\r\n\r\n", 404),
+        (b"GET /open HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+        (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET http://localhost/open HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 413),
         # without tokens: this machine only, and no web page on it
         (post("/echo/x", b"x").replace(b"Host: 127.0.0.1", b"Host: evil.example"), 421),
         (post("/echo/x", b"x", "Origin: https://evil.example"), 403),
