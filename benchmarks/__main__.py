@@ -29,6 +29,12 @@ def _cda(quick: bool, folder: Path) -> list[Row]:
     return run(quick)
 
 
+def _dicom(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.dicom import run
+
+    return run(quick, folder)
+
+
 def _intake(quick: bool, folder: Path) -> list[Row]:
     from benchmarks.acknowledge.intake import run
 
@@ -68,6 +74,7 @@ def _validation(quick: bool, folder: Path) -> list[Row]:
 BENCHMARKS: Mapping[str, tuple[str, Callable[[bool, Path], list[Row]]]] = {
     "conversion": ("ADT and ORU to FHIR, against python-hl7's bare parse and the split-only floor", _conversion),
     "cda": ("CDA documents to FHIR, against lxml's bare parse", _cda),
+    "dicom": ("C-STORE to the durable answer, against dcmtk's storescp", _dicom),
     "translation": ("codes translated after a plan, against a dict of the same answers", _translation),
     "validation": ("FHIR R4 validation, against fhir.resources.R4B and @medplum/core", _validation),
     "intake": ("durable ACK at 1, 8 and 64 connections, intake alone", _intake),

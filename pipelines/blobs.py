@@ -115,13 +115,17 @@ class Incoming:
         """fsync, rename, fsync of the folder; then its SHA-256. Raises OSError."""
         try:
             os.fsync(self._descriptor)
-            digest = self._state.digest()
+            digest = self.finish()
             self._blobs._settle(self._aside, digest)
         except BaseException:
             self.drop()
             raise
-        os.close(self._descriptor)
         return digest
+
+    def finish(self) -> bytes:
+        """Close it as it is, not durable; its SHA-256."""
+        os.close(self._descriptor)
+        return self._state.digest()
 
     def drop(self) -> None:
         """It will never be whole."""
