@@ -10,19 +10,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from adapters.fhir import decode_trusted
-from pipelines.said import Said, Spoken
-from pipelines.stamp import OWNER
-
-__all__ = ["HEADER", "Claim", "Person", "claim_of", "contradictions", "owned", "person_of"]
+__all__ = ["HEADER", "NOBODY", "Claim", "Person", "contradictions", "person_of"]
 
 HEADER = "tabellion-identity"  # header of a record that speaks of somebody who may be another: the elements that differ
 _DEFINITE = frozenset({"male", "female"})
-_DOCUMENTS = ("Composition", "DocumentReference", "DiagnosticReport")
 
 
 class Person(msgspec.Struct, array_like=True, frozen=True):
@@ -33,34 +28,15 @@ class Person(msgspec.Struct, array_like=True, frozen=True):
     words: tuple[str, ...] = ()
 
 
+NOBODY = Person()
+
+
 class Claim(msgspec.Struct, array_like=True, frozen=True):
     """What one study or document says of its patient."""
 
     patient: str
     subject: str  # 'ImagingStudy/<id>'; of a message that is no study or document ''
     person: Person
-
-
-def claim_of(spoken: Spoken) -> Claim | None:
-    """What a message that is not the owner's says of its patient; None: nothing that could be compared."""
-    for said in spoken.said:
-        if said.type == "Patient" and not said.merged and not any(owner == OWNER for owner, _ in said.ranks):
-            person = person_of(cast("dict[str, Any]", decode_trusted(said.body)))
-            if person != Person():
-                return Claim(said.id, subject_of(spoken), person)
-    return None
-
-
-def subject_of(spoken: Spoken) -> str:
-    """The study or document that a message is, or is of."""
-    if spoken.parts:
-        return f"{spoken.parts[0].type}/{spoken.parts[0].id}"
-    return next((f"{said.type}/{said.id}" for said in spoken.said if said.type in _DOCUMENTS), "")
-
-
-def owned(said: Said) -> bool:
-    """Whether the owner of demographics speaks."""
-    return said.type == "Patient" and any(owner == OWNER for owner, _ in said.ranks)
 
 
 def person_of(resource: Mapping[str, Any]) -> Person:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from adapters.fhir import JsonValue, encode_trusted
+from adapters.fhir import JsonValue, decode_trusted, encode_trusted
 from mappings import Change, Element, Mapped, Part, compose
+from pipelines.identity import NOBODY, Claim, person_of
 from pipelines.outcomes import message_detail
 from pipelines.ownership import Ownership, Union
 from pipelines.registers import (
@@ -30,7 +31,7 @@ from pipelines.registers import (
     to_parts,
 )
 from pipelines.search import terms
-from pipelines.stamp import MERGE_RANK, Origin, Stamp, instant
+from pipelines.stamp import MERGE_RANK, OWNER, Origin, Stamp, instant
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True):
@@ -51,6 +52,11 @@ class Said(msgspec.Struct, array_like=True, frozen=True):
     body: bytes
     time: int | None = None  # its own event time, where it is not the message's
 
+    @property
+    def owned(self) -> bool:
+        """Whether an owner of the resource speaks."""
+        return any(owner == OWNER for owner, _ in self.ranks)
+
     def registers(self, origin: Origin) -> bytes:
         """Its registers in the stored form, with the stamps of the message's place."""
         time, channel, place = origin.time if self.time is None else self.time, origin.channel, origin.place
@@ -70,6 +76,7 @@ class Spoken(msgspec.Struct, array_like=True, frozen=True):
     said: tuple[Said, ...]
     untranslated: tuple[tuple[str, str, str, str], ...] = ()
     parts: tuple[Part, ...] = ()
+    claim: Claim | None = None  # of who doesn't own demographics
 
 
 def speak(mapped: Mapped, table: Ownership, moved: Mapping[str, str], key: bytes) -> Spoken:
@@ -86,7 +93,24 @@ def speak(mapped: Mapped, table: Ownership, moved: Mapping[str, str], key: bytes
         said,
         mapped.untranslated,
         mapped.parts,
+        _claim(said, mapped.parts),
     )
+
+
+_DOCUMENTS = ("Composition", "DocumentReference", "DiagnosticReport")
+
+
+def _claim(said: Sequence[Said], parts: Sequence[Part]) -> Claim | None:
+    """What a message that is not the owner's says of its patient; None: nothing that could be compared."""
+    for each in said:
+        if each.type == "Patient" and not each.merged and not each.owned:
+            person = person_of(cast("dict[str, Any]", decode_trusted(each.body)))
+            if person == NOBODY:
+                continue
+            of = [f"{part.type}/{part.id}" for part in parts[:1]]
+            of += [f"{other.type}/{other.id}" for other in said if other.type in _DOCUMENTS]
+            return Claim(each.id, of[0] if of else "", person)
+    return None
 
 
 def say(change: Change, family: str, table: Ownership, moved: Mapping[str, str], merged: bool = False) -> Said:

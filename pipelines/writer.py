@@ -87,6 +87,7 @@ class Writer:
         self._draft = Draft(self._memory)
         self._growing = Growing(state)
         self._replaying = False
+        self._people: dict[bytes, identity.Person] = {}
         self._begun = 0.0
         self._ownership = ownership()
         self._clocks: dict[str, int | None] = {}
@@ -284,7 +285,7 @@ class Writer:
                 if self._growing.add(entry, part, origin):
                     self._fold(entry, (part.type, part.id))
             for each in spoken.said:
-                if identity.owned(each):
+                if each.type == "Patient" and each.owned:
                     self._ask_again(each.id)
         unchanged = sum(isinstance(result, Unchanged) for result in results)
         self._done(self._outcome(entry, status, spoken, when, clock, unchanged))
@@ -294,7 +295,7 @@ class Writer:
 
     def _contradiction(self, entry: Entry, spoken: Spoken, known: Mapping[tuple[str, str], Known]) -> Case | None:
         """What a message says of its patient, against who that is known to be. Claims are kept to be asked again."""
-        claim = identity.claim_of(spoken)
+        claim = spoken.claim
         if claim is None:
             return None
         if claim.subject:
@@ -303,9 +304,28 @@ class Writer:
         current = known.get(("Patient", claim.patient))
         if current is None:
             return None
-        elements = identity.contradictions(_person(current), claim.person)
+        elements = identity.contradictions(self._person(current), claim.person)
         held = self._channels[entry.channel].identity == "hold"
         return Case(entry.seq, entry.channel, claim.patient, claim.subject, elements, held) if elements else None
+
+    def _person(self, known: Known) -> identity.Person:
+        """Who a patient is known to be; remembered by the version's digest."""
+        found = self._people.get(known.digest)
+        if found is None:
+            shows = shown(known.registers.cells)
+            names = [
+                name
+                for (path, _), value in shows.items()
+                if path == "name" and isinstance(value, list)
+                for name in value
+            ]
+            found = identity.person_of(
+                {"gender": shows.get(("gender", "")), "birthDate": shows.get(("birthDate", "")), "name": names}
+            )
+            if len(self._people) >= 4096:
+                self._people.clear()
+            self._people[known.digest] = found
+        return found
 
     def _marked(self, case: Case | None, released: bool) -> Mapping[str, str]:
         """Headers of the records of a message whose patient may be another; the case goes to the worklist."""
@@ -325,7 +345,7 @@ class Writer:
         current = self._draft.known([("Patient", patient)]).get(("Patient", patient))
         if not claims or current is None:
             return
-        person = _person(current)
+        person = self._person(current)
         cases = (*self._state.cases(patient=patient), *(each for each in self._draft.cases if each.patient == patient))
         open_ = {case.entry for case in cases}
         for claim in claims.values():
@@ -486,15 +506,6 @@ class Writer:
         self._draft.solved.append(entry.seq)
         self._done(Outcome(entry, "expired", clock=self._state.clock(entry.channel, entry.seq)))
         self.commit()
-
-
-def _person(known: Known) -> identity.Person:
-    """Who a patient is known to be."""
-    shows = shown(known.registers.cells)
-    names = [name for (path, _), value in shows.items() if path == "name" and isinstance(value, list) for name in value]
-    return identity.person_of(
-        {"gender": shows.get(("gender", "")), "birthDate": shows.get(("birthDate", "")), "name": names}
-    )
 
 
 def _gone(error: BlobMissing) -> Failure:
