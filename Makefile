@@ -1,4 +1,4 @@
-# Verbs: demo test check fix bench soak build lock kafka fhir clean. `make demo` and `make test` set up by themselves.
+# Verbs: demo test check fix bench soak build lock kafka hapi fhir clean. `make demo` and `make test` set up by themselves.
 PYTHON ?= python3
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: demo test check fix bench soak build lock kafka fhir clean setup setup-dev wheel-test
+.PHONY: demo test check fix bench soak build lock kafka hapi fhir clean setup setup-dev wheel-test
 
 demo: $(VENV)/run.stamp
 	$(BIN)/tabellion demo
@@ -51,6 +51,13 @@ fhir: .fhir/npm.stamp
 	mkdir -p .fhir
 	cp tools/fhir/package.json tools/fhir/package-lock.json .fhir/
 	cd .fhir && npm ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
+
+hapi: .hapi/libs.stamp
+
+.hapi/libs.stamp: tools/hapi/pom.xml
+	mkdir -p .hapi
+	mvn -q -B -f tools/hapi/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.hapi/libs
 	touch $@
 
 setup: $(VENV)/run.stamp

@@ -1,9 +1,8 @@
 """Runs the tests: `python -m tools.testing [--soak | --wheel DIST] [pytest arguments]`.
 
-Fetches the Kafka jars where Maven is there and HL7's examples where npm is, runs two processes where there are two
-cores, says by name what is skipped
-and why, prints what tests want to be read (`record_property("note", ...)`) and the time that each room's tests took,
-and with CI=true refuses every skip but that of absent shared test data.
+Fetches the Kafka and HAPI jars where Maven is there and HL7's examples where npm is, runs two processes where there are
+two cores, says by name what is skipped and why, prints what tests want to be read (`record_property("note", ...)`)
+and the time that each room's tests took, and with CI=true refuses every skip but that of absent shared test data.
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def main(arguments: list[str]) -> int:
         return _wheel(Path(arguments[at + 1]), arguments[:at] + arguments[at + 2 :])
     soak = "--soak" in arguments
     rest = [word for word in arguments if word != "--soak"]
-    if not _kafka() and ci:
-        print("CI=true: the Kafka jars could not be fetched (Java 17 and Maven are needed)", file=sys.stderr)
+    if not _jars() and ci:
+        print("CI=true: the Kafka and HAPI jars could not be fetched (Java 17, Maven are needed)", file=sys.stderr)
         return 1
     if not _fhir() and ci:
         print("CI=true: HL7's examples could not be fetched (Node.js 20 and npm are needed)", file=sys.stderr)
@@ -91,14 +90,15 @@ def _processes(rest: list[str]) -> list[str]:
     return ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
-def _kafka() -> bool:
-    """Fetch the broker's jars once; False where Java or Maven is missing."""
-    if (ROOT / ".kafka" / "libs.stamp").exists():
+def _jars() -> bool:
+    """Fetch the jars of the broker and of the MLLP peer once; False where Java or Maven is missing."""
+    wanted = [name for name in ("kafka", "hapi") if not (ROOT / f".{name}" / "libs.stamp").exists()]
+    if not wanted:
         return True
     if not shutil.which("mvn") or not shutil.which("java"):
-        print("Java 17 and Maven are not here: the Kafka tests will be skipped", file=sys.stderr)
+        print("Java 17 and Maven are not here: the Kafka and HAPI tests will be skipped", file=sys.stderr)
         return False
-    return subprocess.run(["make", "-s", "kafka"], cwd=ROOT, check=False).returncode == 0
+    return subprocess.run(["make", "-s", *wanted], cwd=ROOT, check=False).returncode == 0
 
 
 def _fhir() -> bool:
@@ -121,7 +121,7 @@ def _wheel(dist: Path, rest: list[str]) -> int:
         for part in ("pyproject.toml", "README.md", "CHANGELOG.md", "Makefile"):
             shutil.copy(ROOT / part, place / part)
         shutil.copytree(ROOT / "docs", place / "docs")
-        for fetched in (".kafka", ".fhir"):
+        for fetched in (".kafka", ".hapi", ".fhir"):
             if (ROOT / fetched).exists():
                 (place / fetched).symlink_to(ROOT / fetched)
         venv = place / ".venv"

@@ -126,6 +126,15 @@ class Connection(asyncio.Protocol):
         for done in offered.values():
             done(None)
 
+    def eof_received(self) -> bool:
+        """A peer that has said all it wants to say may still read: answer what is under way, then close. (TLS has no
+        such half-closed connections.)"""
+        transport = self._transport
+        if transport is None or not self._pending or transport.get_extra_info("sslcontext") is not None:
+            return False
+        self.draining = True
+        return True
+
     def drain(self) -> None:
         """Take nothing more; answer what is under way, then close."""
         self.draining = True
