@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import mappings
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read, units
 from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
+from pipelines.formats.embedded import opened
 from pipelines.formats.source import Refusal, Source, Unit
 from pipelines.said import patients_of
 
@@ -36,7 +37,7 @@ class Hl7v2Maps:
         return self.effective.content
 
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
-        return self.effective.map(read(body), settings)
+        return opened(self.effective.map(read(body), settings), settings)
 
     def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
         return self.effective.explain(read(body), settings)
