@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -236,3 +239,25 @@ def test_character_references_and_xmls_own_entities() -> None:
     )
     assert found.root.attrs == {"a": "x & y < é \" '"}
     assert found.root.text == "t & <b> 中<c>"
+
+
+BOMBS = {
+    "levels": b"<ClinicalDocument>" + b"<a>" * 2_000_000,
+    "attributes": b"<ClinicalDocument " + b" ".join(b'a%d="x"' % n for n in range(300_000)) + b"/>",
+    "entities": HOSTILE["billion laughs"].encode(),
+    "one long attribute": b'<ClinicalDocument a="' + b"x" * 20_000_000 + b'"/>',
+    "text without an end": b"<ClinicalDocument><a>" + b"x" * 20_000_000,
+    "references": b"<ClinicalDocument><a>" + b"&#120;" * 3_000_000 + b"</a></ClinicalDocument>",
+    "comments": b"<!--" + b"-x" * 5_000_000 + b"--><ClinicalDocument>",
+    "IDs": b"<ClinicalDocument>" + b"".join(b'<a ID="i%d"/>' % n for n in range(210_000)),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_hostile_documents_are_refused_in_bounded_time_and_memory(name: str) -> None:
+    """Each is at most some 20 MB: refused or, where it is lawful, read within seconds and a few times its size."""
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with contextlib.nullcontext() if name == "references" else pytest.raises(CdaError):
+        read(BOMBS[name])
+    assert time.process_time() - begun < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 1024

@@ -23,6 +23,7 @@ from tests.pipelines.v2 import adt, message, pid
 TIME = "20260301080000+0100"
 ER7 = "Content-Type: x-application/hl7-v2+er7"
 CHANNELS = {
+    "docs": Channel("docs", format="cda"),
     "ehr": Channel("ehr", format="fhir"),
     "lab": Channel("lab", sending_application=("LAB",)),
     "away": Channel("away", peers=("10.0.0.0/8",)),
@@ -186,3 +187,19 @@ def test_metrics_count_by_channel_and_status(surface: tuple[Surface, Listener]) 
     text = made.registry.text()
     assert 'tabellion_ingest_total{channel="his",status="kept"}' in text
     assert 'tabellion_ingest_total{channel="his",status="refused"}' in text
+
+
+def test_a_cda_document_is_kept_and_what_is_none_is_refused_at_once(
+    surface: tuple[Surface, Listener], samples: Path
+) -> None:
+    made, listener = surface
+    body = (samples / "cda" / "wst500_admission_record.xml").read_bytes()
+    code, content = split(listener.ask(post("/ingest/cda", body, "Content-Type: application/xml")))
+    assert (code, content["status"], content["sha256"]) == (202, "kept", sha256(body).hexdigest())
+    entry = made.journal.get(content["id"])
+    assert entry is not None
+    assert (entry.channel, entry.format, entry.body) == ("docs", "cda", body)
+    assert entry.control_id == b"2.16.156.10011.1.1^ZZ-CN-0001"
+    for bad in (b"<!DOCTYPE x><ClinicalDocument/>", b"<section/>", b"<ClinicalDocument>"):
+        code, content = split(listener.ask(post("/ingest/cda", bad)))
+        assert (code, issue(content)["code"]) == (400, "structure")

@@ -95,6 +95,12 @@ def test_sample_documents(samples: Path) -> None:
         assert first == second, path.name
 
 
+def test_only_a_signed_document_is_final() -> None:
+    signed = '<authenticator><time value="2026"/><signatureCode code="S"/><assignedEntity><id root="1.9"/></assignedEntity></authenticator>'
+    assert only(document(), "Composition")["status"] == "preliminary"
+    assert only(document(head=signed), "Composition")["status"] == "final"
+
+
 def test_a_pdf_body_stands_inline(samples: Path) -> None:
     outcome = mapped((samples / "cda" / "ccda_pdf_body.xml").read_bytes())
     reference = only(outcome, "DocumentReference")
