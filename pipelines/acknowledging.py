@@ -52,7 +52,7 @@ def application_acknowledgement(
         fault = Fault(number, name, None, failure.text, failure.place)
     own = control_id(entry.channel, entry.control_id, entry.sha256)
     time = datetime.fromtimestamp(now // 1_000_000, UTC).strftime("%Y%m%d%H%M%S+0000")
-    body = acknowledge(header, code, own.decode(), time, fault, accept=channel.reply_accept)
+    body = acknowledge(header, code, own.decode(), time, fault, accept=channel.reply_accept.encode())
     return Outbound(entry.seq, entry.channel, own, sender_of(header.field(3), header.field(4)), entry.peer, body, now)
 
 

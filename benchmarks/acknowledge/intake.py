@@ -1,4 +1,4 @@
-"""Durable acknowledgement by intake alone: the listener and the journal, nothing behind them.
+"""Durable acknowledgement by intake alone: the listener and the journal, nothing behind them; plain and over TLS.
 
 Beside it in the same run: what a server gives that keeps nothing, and what SQLite gives without a server.
 """
@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.acknowledge.inserts import insert_rate
 from benchmarks.acknowledge.load import Load, drive
-from benchmarks.acknowledge.servers import serving
+from benchmarks.acknowledge.servers import CERTIFICATE, serving
 from benchmarks.messages import generate
 from benchmarks.result import Row
 
@@ -27,32 +27,50 @@ def run(quick: bool, folder: Path) -> list[Row]:
     """Rows per number of connections."""
     seconds, rounds = (1.0, 1) if quick else (2.5, 3)
     bodies = generate("large", 1024, seed=1)
-    places = {name: folder / name for name in ("ceiling", "intake", "inserts")}
+    places = {name: folder / name for name in ("ceiling", "intake", "intake-tls", "inserts")}
     for place in places.values():
         place.mkdir()
     loads: dict[tuple[str, int], list[tuple[Load, float]]] = {}
     inserts: list[float] = []
     first = 1
-    with serving("ceiling", places["ceiling"]) as ceiling, serving("intake", places["intake"]) as intake:
+    with (
+        serving("ceiling", places["ceiling"]) as ceiling,
+        serving("intake", places["intake"]) as intake,
+        serving("intake-tls", places["intake-tls"]) as secure,
+    ):
         for number in range(rounds):  # interleaved: what slows the machine for a while slows them all
             (places["inserts"] / str(number)).mkdir()
             inserts.append(insert_rate(places["inserts"] / str(number), bodies, _GROUP, seconds))
             for connections in CONNECTIONS:
-                for name, server in (("ceiling", ceiling), ("intake", intake)):
+                for name, server in (("ceiling", ceiling), ("intake", intake), ("intake-tls", secure)):
                     before = server.cpu
-                    load = drive(server.address, connections, "large", first, seconds=seconds)
+                    tls = str(places[name] / CERTIFICATE) if server is secure else ""
+                    load = drive(server.address, connections, "large", first, seconds=seconds, tls=tls)
                     first += load.sent
                     loads.setdefault((name, connections), []).append((load, (server.cpu - before) / load.seconds))
-    return [
-        row
-        for connections in CONNECTIONS
-        for row in _rows(connections, loads["intake", connections], loads["ceiling", connections], inserts)
-    ]
+    rows: list[Row] = []
+    for connections in CONNECTIONS:
+        plain = loads["intake", connections]
+        rows += _rows(connections, plain, loads["ceiling", connections], inserts)
+        rows.append(_secure(connections, loads["intake-tls", connections], plain))
+    return rows
 
 
-def _rows(
-    connections: int, ours: list[tuple[Load, float]], ceiling: list[tuple[Load, float]], inserts: list[float]
-) -> Iterator[Row]:
+Runs = list[tuple[Load, float]]
+
+
+def _secure(connections: int, ours: Runs, plain: Runs) -> Row:
+    """The same over mutual TLS, against without: the generator encrypts on the same cores."""
+    typical = sorted(ours, key=lambda run: run[0].rate)[len(ours) // 2][0]
+    ratio = median(load.rate / other.rate for (load, _), (other, _) in zip(ours, plain, strict=True))
+    return Row(
+        f"durable ACK, {connections} conn, mutual TLS", median(load.rate for load, _ in ours), _UNIT,
+        "the same without TLS", median(load.rate for load, _ in plain), ratio, None,
+        size=typical.size, share=median(share for _, share in ours), note=typical.percentiles,
+    )  # fmt: skip
+
+
+def _rows(connections: int, ours: Runs, ceiling: Runs, inserts: list[float]) -> Iterator[Row]:
     title = f"durable ACK, {connections} conn, intake alone"
     typical = sorted(ours, key=lambda run: run[0].rate)[len(ours) // 2][0]
     figure = median(load.rate for load, _ in ours)

@@ -19,6 +19,7 @@ from typing import cast
 
 import uvloop
 
+from adapters.hl7v2.mllp import TlsFiles, client_context
 from benchmarks.measure import percentile
 from benchmarks.messages import generate
 
@@ -54,12 +55,21 @@ class Load:
 
 
 def drive(
-    address: str, connections: int, kind: str, first: int, seconds: float = 0, messages: int = 0, rate: float = 0
+    address: str,
+    connections: int,
+    kind: str,
+    first: int,
+    seconds: float = 0,
+    messages: int = 0,
+    rate: float = 0,
+    tls: str = "",
 ) -> Load:
-    """Run the generator as a process and wait for it. Control ids count up from `first`: keep them apart."""
+    """Run the generator as a process and wait for it. Control ids count up from `first`: keep them apart. `tls`: file
+    of the certificate that both ends show and trust.
+    """
     words = [sys.executable, "-m", "benchmarks.acknowledge.load", address, "--kind", kind, "--first", str(first)]
     words += ["--connections", str(connections), "--seconds", str(seconds), "--messages", str(messages)]
-    words += ["--rate", str(rate)]
+    words += ["--rate", str(rate), "--tls", tls]
     done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
     return Load(**json.loads(done.stdout))
 
@@ -158,12 +168,13 @@ class _Client(asyncio.Protocol):
             self._done.set_exception(exc or ConnectionError("the server closed the connection"))
 
 
-async def _load(address: str, connections: int, supply: _Supply) -> None:
+async def _load(address: str, connections: int, supply: _Supply, tls: str) -> None:
+    context = client_context(TlsFiles(tls, ca=tls)) if tls else None
     loop = asyncio.get_running_loop()
     host, port = address.rsplit(":", 1)
     ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
     opening = [
-        loop.create_connection(lambda end=end: _Client(supply, end), host, int(port))  # type: ignore[misc]
+        loop.create_connection(lambda end=end: _Client(supply, end), host, int(port), ssl=context)  # type: ignore[misc]
         for end in ends
     ]
     await asyncio.gather(*opening)
@@ -180,10 +191,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--kind", default="large")
+    parser.add_argument("--tls", default="")
     args = parser.parse_args()
     supply = _Supply(args.kind, args.first, args.seconds, args.messages, args.rate)
     cpu = time.process_time()
-    uvloop.run(_load(args.address, args.connections, supply))
+    uvloop.run(_load(args.address, args.connections, supply, args.tls))
     spans = sorted(span * 1000 for span in supply.spans)
     found = Load(
         connections=args.connections,

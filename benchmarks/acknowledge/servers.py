@@ -1,7 +1,8 @@
 """What the load generator talks to, each in a process of its own on a free port of the loopback.
 
 `ceiling`: frame, look at MSH, answer, keep nothing: no MLLP server in this language can be faster. `intake`: the
-service's own listener and journal without the stages behind them. Both run on uvloop and end at SIGTERM.
+service's own listener and journal without the stages behind them; `intake-tls`: the same over mutual TLS. All run on
+uvloop and end at SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.acknowledge.certificate import make
 from benchmarks.measure import cpu_seconds
 
-__all__ = ["Server", "serving", "tabellion"]
+__all__ = ["CERTIFICATE", "Server", "serving", "tabellion"]
 
+CERTIFICATE = "certificate.pem"  # in the folder of `intake-tls`, for its clients
 _FREE = ("127.0.0.1", 0)
 
 
@@ -97,13 +100,23 @@ async def _ceiling(folder: Path) -> None:
 
 
 async def _intake(folder: Path) -> None:
+    await _listen(folder, {})
+
+
+async def _intake_tls(folder: Path) -> None:
+    file = str(folder / CERTIFICATE)
+    make(folder / CERTIFICATE)
+    await _listen(folder, {"TABELLION__MLLP__TLS_CERTIFICATE": file, "TABELLION__MLLP__TLS_CA": file})
+
+
+async def _listen(folder: Path, environ: dict[str, str]) -> None:
     from gateway.serving import Intake
     from pipelines.datafolder import open_folder
     from pipelines.logs import Log
     from pipelines.metrics import Registry
     from pipelines.settings import load
 
-    settings = load(None, {})
+    settings = load(None, environ)
     loop = asyncio.get_running_loop()
     journal = open_folder(folder / "data", create=True).journal(settings.journal(), notify=loop.call_soon_threadsafe)
     intake = Intake(journal, settings, Log(), Registry())
@@ -120,7 +133,7 @@ async def _until_told(address: str) -> None:
     await stop.wait()
 
 
-_SERVERS = {"ceiling": _ceiling, "intake": _intake}
+_SERVERS = {"ceiling": _ceiling, "intake": _intake, "intake-tls": _intake_tls}
 
 if __name__ == "__main__":
     uvloop.run(_SERVERS[sys.argv[1]](Path(sys.argv[2])))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from threading import Lock
 
 from pipelines.ports import Entry
@@ -19,43 +18,36 @@ _FINEST = 1.0  # seconds between marks
 _SPREAD = 1000  # marks for a backlog, about: a day's are a minute and a half apart
 
 
-@dataclass(slots=True)
-class _Mark:
-    """Messages kept one after the other: when the first was, and the last one's seq."""
-
-    time: float
-    last: int
-
-
 class Ages:
-    """Marks per channel; noted on the loop, looked at from any thread."""
+    """Marks per channel; noted on the loop, looked at from any thread. Times are those of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._marks: dict[str, deque[_Mark]] = {}
+        self._marks: dict[str, deque[tuple[int, float]]] = {}  # seq of the first message since, and when
+        self._newest: dict[str, int] = {}
+        self._next: dict[str, float] = {}
         self._lock = Lock()
 
-    def begin(self, entries: Iterable[Entry]) -> None:
-        """What an earlier run has left, as far as it was looked at."""
+    def begin(self, entries: Iterable[Entry], now: float, clock: float) -> None:
+        """What an earlier run has left, as far as it was looked at; `clock`: what a calendar's clock says now."""
         for entry in entries:
-            self.note(entry.channel, entry.seq, entry.received_at / 1e6)
+            self.note(entry.channel, entry.seq, now - (clock - entry.received_at / 1e6))
 
     def note(self, channel: str, seq: int, now: float) -> None:
-        """A message was kept."""
-        with self._lock:
-            marks = self._marks.get(channel)
-            if marks is None:
-                marks = self._marks[channel] = deque()
-            if marks and now - marks[-1].time < max(_FINEST, (now - marks[0].time) / _SPREAD):
-                marks[-1].last = max(seq, marks[-1].last)
-            else:
-                marks.append(_Mark(now, seq))
+        """A message was kept. Runs for each: most only move a number."""
+        self._newest[channel] = seq
+        if now >= self._next.get(channel, float("-inf")):
+            with self._lock:
+                marks = self._marks.setdefault(channel, deque())
+                marks.append((seq, now))
+                self._next[channel] = now + max(_FINEST, (now - marks[0][1]) / _SPREAD)
 
     def oldest(self, cursor: int, now: float) -> dict[str, float]:
         """Seconds (0: all is settled) per channel, given the last settled seq; a mark's breadth too much at most."""
         ages: dict[str, float] = {}
         with self._lock:
             for channel, marks in self._marks.items():
-                while marks and marks[0].last <= cursor:
+                while len(marks) > 1 and marks[1][0] <= cursor + 1:
                     marks.popleft()
-                ages[channel] = max(0.0, now - marks[0].time) if marks else 0.0
+                settled = self._newest[channel] <= cursor
+                ages[channel] = 0.0 if settled else max(0.0, now - marks[0][1])
         return ages

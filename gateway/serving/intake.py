@@ -186,7 +186,7 @@ class Intake:
 
     def channels(self, cursor: int) -> list[dict[str, object]]:
         """What `tabellion channels list` shows, a row per channel. `cursor`: the last entry settled."""
-        ages = self.ages.oldest(cursor, time.time())
+        ages = self.ages.oldest(cursor, time.monotonic())
         return [self._row(channel, ages.get(channel.name, 0.0)) for channel in self._settings.channels.values()]
 
     def _row(self, channel: Channel, age: float) -> dict[str, object]:
@@ -223,13 +223,14 @@ class Intake:
         name = route.channel
         now = time.time_ns() // 1000
         # whoever asks for an application acknowledgement (MSH-16) gets it when the message is settled
-        waits = self._delivery is not None and header.field(16).strip().upper() not in (b"", b"NE")
+        asked = header.field(16)
+        waits = bool(asked) and self._delivery is not None and asked.strip().upper() not in (b"", b"NE")
 
         def answered(result: Kept | Unavailable) -> None:
             if isinstance(result, Kept):
                 self._counts[name, result.status] += 1
                 if result.status != "repeated":
-                    self.ages.note(name, result.seq, now / 1e6)
+                    self.ages.note(name, result.seq, time.monotonic())
                 if waits and result.status == "repeated":
                     self._again(name, header, body)
                 done(KEPT)
@@ -267,7 +268,7 @@ class Intake:
         """Bring the metrics up to date; from any thread. `cursor`: the last entry settled."""
         if self._delivery is not None:
             self._delivery.observe()
-        oldest = self.ages.oldest(cursor, time.time())
+        oldest = self.ages.oldest(cursor, time.monotonic())
         self._metrics.observe(self._counts, list(self._servers.values()), self._budget, oldest)
 
     async def drain(self, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ async def _serve(
     sequences = Sequences(folder.links_path)
     stopped = Stopped(folder.stopped_path)
     intake = Intake(journal, settings, log, registry, delivery, sequences, stopped)
-    intake.ages.begin(unsettled(folder))
+    intake.ages.begin(unsettled(folder), time.monotonic(), time.time())
     ingest = Ingest(journal, settings, registry, stopped)
     validating = Validating(folder.packages_path, folder.packs_path)
     folders = Folders(journal, settings, log, registry, stopped)

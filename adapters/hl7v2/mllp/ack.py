@@ -79,7 +79,7 @@ def acknowledge(
     fault: Fault | None = None,
     *,
     expected: int | None = None,
-    accept: str = "",
+    accept: bytes = b"",
 ) -> bytes:
     """The acknowledgement message, unframed. `expected`: MSA-4 (section 2.10.1). `accept`: its own MSH-15, with
     MSH-16 = NE; empty for an accept acknowledgement, which is never answered.
@@ -90,7 +90,7 @@ def acknowledge(
     """
     bar = peek.separator
     fields = peek.fields
-    mirrored = (bar, peek.encoding, fields[3:7], fields[9:10], fields[11:13], fields[18:19], accept.encode())
+    mirrored = (bar, peek.encoding, fields[3:7], fields[9:10], fields[11:13], fields[18:19], accept)
     small = sum(map(len, fields)) <= _REMEMBERED
     before, between, after = (_header if small else _header.__wrapped__)(*mirrored)
     msh = b"%b%b%b%b%b" % (before, time.encode(), between, control_id.encode(), after)
