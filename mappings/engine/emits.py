@@ -40,12 +40,14 @@ def check_reference(target: Target, kinds: Sequence[str], row: Any) -> None:
 class Link:
     """References from a resource to the nearest labelled ones, written when all resources are made."""
 
-    __slots__ = ("labels", "many", "put")
+    __slots__ = ("key", "labels", "many", "put")
 
     def __init__(self, target: Target, slot: str, labels: tuple[str, ...]) -> None:
         self.labels = labels
         self.many = target.repeats and not target.rest
         self.put = sink(target, slot, shared=True, rank=0, found=())
+        # a single reference that stands for itself
+        self.key = None if target.repeats or target.choice or target.rest else (target.path, "")
 
     def write(self, run: Run, resource: Resource, seat_number: int, scope: Scope, position: int, own: Any) -> bool:
         """`own`: what the label `self` means."""
@@ -56,6 +58,9 @@ class Link:
                 found = [_last(found, position)]
             for other in found:
                 if other is not resource and other.wrote:
+                    if self.key is not None and resource.registers.get(self.key) is None:
+                        resource.registers[self.key] = run.reference(other, resource)
+                        return True
                     wrote = self.put(resource, seat_number, -1, run.reference(other, resource)) or wrote
             if wrote and not self.many:
                 break

@@ -574,9 +574,11 @@ def _empty(resource: Resource, path: str) -> bool:
 
 
 def _defaulting(place: Sink, target: Target, value: Any) -> Step:
+    whole = (target.path, "")
+
     def default(seat: Seat) -> int:
         resource = seat.resource
-        if not _empty(resource, target.path):
+        if whole in resource.registers or not _empty(resource, target.path):
             return NONE
         place(resource, seat.number, -1, value)
         for key in resource.registers:
@@ -605,7 +607,7 @@ def _absent(target: Target, slot: str, reason: str) -> Step:
 
     def absent(seat: Seat) -> int:
         resource = seat.resource
-        if not _empty(resource, target.path) or put in resource.registers:
+        if key in resource.registers or not _empty(resource, target.path) or put in resource.registers:
             return NONE
         resource.registers[put] = [extended] if target.repeats else extended
         resource.ranks[put] = -1
