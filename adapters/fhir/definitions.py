@@ -136,6 +136,8 @@ class Definitions:
             name for name, row in self._rows.items() if row["kind"] == "resource" and not row["abstract"]
         )
         """Every resource type that can be instantiated."""
+        self.kept: dict[object, object] = {}
+        """What others compile from this table, kept with it and gone with it."""
         self._children: dict[Home, Mapping[str, Element]] = {}
         self._allowed: dict[str, Codes | None] = {}
 

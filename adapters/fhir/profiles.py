@@ -260,25 +260,26 @@ def _stem(found: Mapping[str, Element]) -> str:
 
 def _counted(names: tuple[tuple[str, str], ...], wrong: frozenset[str], member: _Member) -> Check:
     step, least, most, profile = member.step, member.least, member.most, member.profile
+    value_of = {key: name for name, sibling in names for key in (name, sibling)}
+    few = tuple(value_of) if len(names) == 1 else None  # a choice has a hundred names: then the object's are fewer
 
     def check(value: Any, path: Path, run: Run) -> None:
         if type(value) is not dict:
             return
         here: Path = (path, step)
         items: list[tuple[Any, Path]] = []
-        for name, sibling in names:
-            found = value.get(name)
-            if found is None:
-                found = value.get(sibling)
-                if found is None:
-                    continue
-                items += [(MISSING, here)] * (len(found) if type(found) is list else 1)
+        for key in few or value:
+            if key not in value_of or key not in value:
                 continue
+            name, found = value_of[key], value[key]
             if name in wrong:
                 run.error("structure", here, f"{profile}: this type is not allowed here")
                 return
-            if type(found) is list:
-                items += [(each, (here, place)) for place, each in enumerate(found)]
+            if key != name:
+                if name not in value:  # there is nothing but extensions: it exists, without a value
+                    items += [(MISSING, here)] * (len(found) if type(found) is list else 1)
+            elif type(found) is list:
+                items += [(MISSING if each is None else each, (here, place)) for place, each in enumerate(found)]
             else:
                 items.append((found, here))
         if len(items) < least:

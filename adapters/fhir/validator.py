@@ -6,7 +6,7 @@ the profiles that a resource claims, narratives, codes of known systems with the
 
 from __future__ import annotations
 
-import weakref
+import functools
 from typing import Literal, TypeAlias
 
 from adapters.fhir.bundles import check_bundle
@@ -15,8 +15,6 @@ from adapters.fhir.findings import CodeLookup, Finding, Run, Units
 from adapters.fhir.structure import Compiler
 
 Level: TypeAlias = Literal["structure", "full"]
-
-_COMPILERS: weakref.WeakKeyDictionary[Definitions, dict[bool, Compiler]] = weakref.WeakKeyDictionary()
 
 
 def validate(
@@ -64,9 +62,18 @@ def validate_bundle(
 def _run(
     resource: object, level: Level, table: Definitions | None, units: Units | None, codes: CodeLookup | None
 ) -> Run:
-    table = definitions() if table is None else table
-    compilers = _COMPILERS.setdefault(table, {})
-    full = level == "full"
-    if full not in compilers:
-        compilers[full] = Compiler(table, full)
-    return compilers[full].run(resource, units, codes)
+    compiler = _own(level == "full") if table is None else _compiler(table, level == "full")
+    return compiler.run(resource, units, codes)
+
+
+@functools.cache
+def _own(full: bool) -> Compiler:
+    return _compiler(definitions(), full)
+
+
+def _compiler(table: Definitions, full: bool) -> Compiler:
+    """The closures of a table and level; they live as long as the table does."""
+    compiler = table.kept.get(full)
+    if not isinstance(compiler, Compiler):
+        compiler = table.kept[full] = Compiler(table, full)
+    return compiler

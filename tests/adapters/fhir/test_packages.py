@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
 import tarfile
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -272,3 +274,12 @@ def test_a_damaged_archive_gives_a_package_or_our_error(place: int, byte: int) -
     data[place % len(data)] = byte
     with suppress(PackageRefused):
         compile_package(bytes(data))
+
+
+def test_what_is_compiled_for_a_table_goes_with_it(package: Package) -> None:
+    table = definitions_with([package])
+    assert validate(patient(), table=table) == []
+    gone = weakref.ref(table)
+    del table
+    gc.collect()
+    assert gone() is None
