@@ -21,7 +21,7 @@ from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
 from pipelines.envelope import NO_FACTS
 from pipelines.errors import BlobMissing
-from pipelines.formats import Maps
+from pipelines.formats import FORMATS, Maps, source
 from pipelines.growing import Growing
 from pipelines.mapper import Failure, Mapper, Result, config_of
 from pipelines.outcomes import action_detail, flagged
@@ -197,7 +197,14 @@ class Writer:
             return entry.body
         if not entry.blob:
             raise BlobMissing("the message's bytes were erased")
-        return self._blobs.read(entry.sha256)
+        row = source(entry.format) if entry.format in FORMATS else None
+        if row is None or row.brief is None:
+            return self._blobs.read(entry.sha256)
+        try:
+            with self._blobs.open(entry.sha256) as stream:
+                return row.brief(stream, entry.sha256, entry.size)
+        except row.errors as error:
+            raise BlobMissing(f"blob {entry.sha256.hex()} is damaged: {error}") from error
 
     def commit(self) -> None:
         """Make durable what is settled so far."""

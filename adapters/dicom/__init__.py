@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from adapters.dicom.brief import brief
 from adapters.dicom.charset import Charset, charset
 from adapters.dicom.dataset import Dataset, Element, Fault, keyword, tag_of, tag_text
 from adapters.dicom.errors import Damaged, DicomError, LimitExceeded, NotDicom
@@ -23,6 +24,7 @@ __all__ = [
     "LimitExceeded",
     "Limits",
     "NotDicom",
+    "brief",
     "charset",
     "keyword",
     "looks_like",

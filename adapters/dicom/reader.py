@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from adapters.dicom.charset import Charset, charset
@@ -22,12 +22,15 @@ from adapters.dicom.dataset import Dataset, Element, Fault, tag_text
 from adapters.dicom.errors import Damaged, DicomError, LimitExceeded, NotDicom
 from adapters.dicom.limits import LIMITS, Limits
 
-__all__ = ["Instance", "looks_like", "payload", "read"]
+__all__ = ["BRIEF", "Instance", "looks_like", "payload", "pixels_at", "read"]
 
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _KNOWN = _LONG | frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL"}
     | {b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
+)
+BRIEF = (
+    b"\x00header of DICOM"  # no data set begins so: what follows is digest, size and header of a large one (`brief`)
 )
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _DOCUMENT = 0x00420011
@@ -54,6 +57,13 @@ class Instance:
 
 def read(data: bytes, limits: Limits = LIMITS, assumed: str = "") -> Instance:
     """Read a DICOM file or a bare data set. `assumed`: (0008,0005) where the data set has none. Raises DicomError."""
+    if data[:16] == BRIEF:
+        whole = data[16:48]
+        return replace(_read(data[56:], limits, assumed), sha256=whole, size=int.from_bytes(data[48:56], "big"))
+    return _read(data, limits, assumed)
+
+
+def _read(data: bytes, limits: Limits, assumed: str) -> Instance:
     start, syntax = _meta(data)
     digest = hashlib.sha256(memoryview(data)[start:]).digest()
     body, origin = data, start
@@ -66,6 +76,16 @@ def read(data: bytes, limits: Limits = LIMITS, assumed: str = "") -> Instance:
     if not dataset.elements:
         raise Damaged("a DICOM data set begins here, but no element of it can be read")
     return Instance(dataset, digest, syntax, tuple(walk.faults), len(data) - start)
+
+
+def pixels_at(data: bytes, limits: Limits = LIMITS) -> int | None:
+    """Where the pixels of a bare data set begin; None: not in these bytes, or its elements can't be told by looking."""
+    explicit, little, deflated = _encoding(data, 0, "")
+    if deflated:
+        return None
+    walk = _Walk(data, little, limits, charset(""))
+    _, at = walk.dataset(0, len(data), explicit, walk.assumed, "", 0)
+    return at if at < len(data) and not walk.faults else None
 
 
 def payload(data: bytes) -> tuple[int, str]:

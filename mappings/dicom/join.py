@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mappings.dicom.study import fold
-from mappings.values import Change, Mapped
+from mappings.values import Change, Element, Mapped
 
 __all__ = ["join", "place"]
 
@@ -24,11 +24,16 @@ def join(instances: Sequence[Mapped]) -> Mapped:
         for part in mapped.parts:
             parts.setdefault(part.member, part.content)
         for change in mapped.changes:
+            if change.type == "Provenance":  # of an encapsulated document: a Bundle has one, the study's
+                continue
             known = found.setdefault((change.type, change.id), change)
             places = {(element.path, element.slot) for element in known.elements}
             new = tuple(element for element in change.elements if (element.path, element.slot) not in places)
             if new and known is not change:
                 found[change.type, change.id] = known.anew(known.elements + new)
-    made = fold(instances[0].parts[0].id, parts.values()).changes
-    ordered = sorted(found.values(), key=lambda change: change.type != "Patient")
-    return replace(instances[0], changes=(*ordered, *made), parts=(), control_id="", timestamp=None)
+    study, provenance = fold(instances[0].parts[0].id, parts.values()).changes
+    ordered = [*sorted(found.values(), key=lambda change: change.type != "Patient"), study]
+    targets = Element("target", "bundle", [{"reference": f"{each.type}/{each.id}"} for each in ordered])
+    elements = (targets, *(each for each in provenance.elements if each.path != "target"))
+    changes = (*ordered, provenance.anew(elements))
+    return replace(instances[0], changes=changes, parts=(), control_id="", timestamp=None)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import mappings.dicom
-from adapters.dicom import Damaged, DicomError, LimitExceeded, NotDicom, looks_like, payload, read, tag_of
+from adapters.dicom import Damaged, DicomError, LimitExceeded, NotDicom, brief, looks_like, payload, read, tag_of
 from mappings.dicom.join import join, place
 from pipelines.formats.source import Refusal, Source, Together, Unit
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["SOURCE", "DicomMaps"]
 
 _SOP_INSTANCE = tag_of("SOPInstanceUID")
+_CDA_STORAGE = b"1.2.840.10008.5.1.4.1.1.104.2"
+_HEAD = 1 << 16  # where the SOP class stands
 _DIRECTORY = b"1.2.840.10008.1.3.10"  # Media Storage Directory
 
 
@@ -40,7 +42,14 @@ class DicomMaps:
         return self.effective.content
 
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
-        return self.effective.map(body, settings)
+        mapped = self.effective.map(body, settings)
+        if _CDA_STORAGE not in body[:_HEAD]:
+            return mapped
+        from pipelines.formats import maps
+        from pipelines.formats.encapsulated import document_of, with_document
+
+        document = document_of(mapped)
+        return mapped if document is None else with_document(mapped, document, maps("cda"), settings)
 
     def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
         return self.effective.explain(body, settings)
@@ -105,6 +114,7 @@ SOURCE = Source(
     refuses=_refuses,
     causes=((NotDicom, "structure"), (Damaged, "structure"), (LimitExceeded, "limit"), (DicomError, "structure")),
     unreadable=_unreadable,
+    brief=brief,
     media_types=("application/dicom",),
     together=Together(place, join),
 )

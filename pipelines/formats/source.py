@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from adapters.issue import Issue
 
@@ -84,6 +84,7 @@ class Source:
     raises. `refuses`: the channel's gate. `causes`: the format's errors → cause of the dead letter, first fit.
     `proving`: its maps check all they give themselves, at the level of `MapSettings.check`: the same maps with this
     validator.
+    `brief`: of a unit kept as a blob (stream, SHA-256, size) what its maps need, which they take in its place.
     `unreadable`: why bytes are no unit of the format at all, which a sender over HTTP hears at once; never raises.
     `media_types`: that a sender over HTTP may name; the first is the format's own; `lines`: those of them of which one
     body holds many units.
@@ -97,6 +98,7 @@ class Source:
     refuses: Callable[[Channel, bytes], Refusal | None]
     causes: tuple[tuple[type[Exception], str], ...]
     unreadable: Callable[[bytes], Refusal | None] = lambda _: None
+    brief: Callable[[BinaryIO, bytes, int], bytes] | None = None
     media_types: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     proving: Callable[[Maps, Validator], Maps] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from adapters.fhir import decode_trusted
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder, init_folder
+from pipelines.deadletters import letters
 from pipelines.envelope import Envelope
 from pipelines.growing import quiet
 from pipelines.settings import Settings
@@ -150,3 +152,25 @@ def test_a_restart_changes_nothing(tmp_path: Path, stop: int) -> None:
     keep(folder, *(envelope(number, instance(number)) for number in range(stop, 10)), tick(T0 + 20_000_000))
     settle(folder)
     assert [number for number, _ in studies(folder)] == [1, 2, 4, 8, 10]
+
+
+def test_a_large_instance_is_mapped_from_its_header(tmp_path: Path) -> None:
+    folder = init_folder(tmp_path / "data")
+    body = instance(1) + b"\xe0\x7f\x10\x00OW\0\0\x00\x00\x50\x00" + bytes(5 << 20)
+    keep(folder, envelope(1, body))
+    settle(folder)
+    [(number, _)] = studies(folder)
+    assert number == 1
+    with closing(folder.state_reader()) as state:
+        [(made,)] = state.connection.execute("SELECT body FROM record WHERE type='Provenance'")
+    assert sha256(body).hexdigest().encode() in bytes(made)
+
+
+def test_a_damaged_blob_is_a_dead_letter_and_no_other_is_lost(tmp_path: Path) -> None:
+    folder = init_folder(tmp_path / "data")
+    body = instance(1) + b"\xe0\x7f\x10\x00OW\0\0\x00\x00\x20\x00" + bytes(2 << 20)
+    keep(folder, envelope(1, body), envelope(2, instance(2)))
+    folder.blobs.path(sha256(body).digest()).write_bytes(body[:-1])
+    settle(folder)
+    assert [letter.cause for letter in letters(folder)] == ["gone"]
+    assert [number for number, _ in studies(folder)] == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import warnings
@@ -16,7 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.multival import MultiValue
 
-from adapters.dicom import Damaged, DicomError, LimitExceeded, Limits, NotDicom, looks_like, payload, read, tag_of
+from adapters.dicom import (
+    Damaged,
+    DicomError,
+    LimitExceeded,
+    Limits,
+    NotDicom,
+    brief,
+    looks_like,
+    payload,
+    read,
+    tag_of,
+)
 from tests.adapters.dicom.pydicom_files import files, folder, label
 
 _TEXT = {"PN", "LO", "SH", "LT", "ST", "UT", "CS", "UI", "AE", "UC", "DA", "TM"}
@@ -156,3 +168,18 @@ def test_any_bytes_are_a_value_or_our_error(data: bytes, changes: list[tuple[int
         return
     for _, dataset, element in found.dataset.leaves():
         dataset.texts(element)
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm"])
+def test_a_large_instance_is_read_from_its_header(name: str) -> None:
+    """The same as of all its bytes, whatever the pixels weigh."""
+    data = (folder() / "test_files" / name).read_bytes()
+    body = data[payload(data)[0] :] + bytes(5 << 20)
+    digest = hashlib.sha256(body).digest()
+    short = brief(io.BytesIO(body), digest, len(body))
+    assert len(short) < 1 << 20
+    whole, header = read(body), read(short)
+    assert (header.sha256, header.size) == (whole.sha256, whole.size) == (digest, len(body))
+    assert [path for path, _, _ in header.dataset.leaves()] == [path for path, _, _ in whole.dataset.leaves()]
+    with pytest.raises(DicomError):
+        brief(io.BytesIO(body), b"\0" * 32, len(body))
