@@ -207,7 +207,10 @@ class Intake:
 
     def _take(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:
         """What listeners call: a link that uses sequence numbers is asked first."""
-        mode = self._numbered.get(route.channel) if self._numbered else None
+        if not self._numbered:
+            self._keep(body, header, route, origin, done)
+            return
+        mode = self._numbered.get(route.channel)
         number = header.field(13).strip() if mode is not None else b""
         if mode is None or self._sequences is None or (mode == "check" and not number):
             self._keep(body, header, route, origin, done)
@@ -223,7 +226,7 @@ class Intake:
         name = route.channel
         now = time.time_ns() // 1000
         # whoever asks for an application acknowledgement (MSH-16) gets it when the message is settled
-        asked = header.field(16)
+        asked = header.fields[16] if len(header.fields) > 16 else b""
         waits = bool(asked) and self._delivery is not None and asked.strip().upper() not in (b"", b"NE")
 
         def answered(result: Kept | Unavailable) -> None:

@@ -180,12 +180,13 @@ class Connection(asyncio.Protocol):
                 self._too_long(event.head, now)
             elif not self._astray(type(event).__name__.lower(), event.size):
                 return
-        if not self._framer.inside:
-            self._began = 0.0
-        elif whole or not self._began:
-            self._began = now
-        if self._framer.pending != self.unfinished:
+        if self._framer.inside:
+            self._began = now if whole or not self._began else self._began
             self._hold_bytes()
+        else:
+            self._began = 0.0
+            if self.unfinished:
+                self._hold_bytes()
         if self._size > shared.limits.window_bytes:
             self._pause("window")
         if shared.budget.full:
@@ -289,11 +290,11 @@ class Connection(asyncio.Protocol):
         if self._offered and header.type.startswith("ACK") and self._answered(body):
             return
         self._pending.append(pending)
-        for number, name in ((9, "message type"), (10, "message control id")):
-            if not header.field(number).strip():
-                fault = Fault("101", "Required field missing", number, f"MSH-{number} ({name}) is empty")
-                self._settle(pending, header, Verdict(Outcome.UNREADABLE, fault))
-                return
+        if not header.complete:
+            number, name = (10, "message control id") if header.field(9).strip() else (9, "message type")
+            fault = Fault("101", "Required field missing", number, f"MSH-{number} ({name}) is empty")
+            self._settle(pending, header, Verdict(Outcome.UNREADABLE, fault))
+            return
         route = self._shared.gate(header, self.peer)
         pending.route = route
         if route.fault is not None:

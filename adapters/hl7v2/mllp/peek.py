@@ -48,7 +48,8 @@ class Peek:
     @property
     def control_id(self) -> bytes:
         """MSH-10 byte for byte."""
-        return self.field(10)
+        fields = self.fields
+        return fields[10] if len(fields) > 10 else b""
 
     @property
     def type(self) -> str:
@@ -58,7 +59,14 @@ class Peek:
     @property
     def enhanced(self) -> bool:
         """True if MSH-15 or MSH-16 is valued: the enhanced acknowledgement mode (section 2.9.3)."""
-        return bool(self.field(15).strip() or self.field(16).strip())
+        fields = self.fields  # looked at for each message: no calls where slices do
+        return len(fields) > 15 and bool(fields[15].strip() or (len(fields) > 16 and fields[16].strip()))
+
+    @property
+    def complete(self) -> bool:
+        """True if MSH-9 and MSH-10 are valued: without them a message can't be answered as what it is."""
+        fields = self.fields
+        return len(fields) > 10 and bool(fields[9].strip() and fields[10].strip())
 
 
 def trim(data: bytes) -> bytes:
