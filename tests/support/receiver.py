@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -35,10 +36,11 @@ class Receiver:
         self.refuse = 0
         self._server: MllpServer | None = None
 
-    async def listen(self) -> None:
+    async def listen(self, tls: ssl.SSLContext | None = None) -> None:
         """Begin to answer."""
+        gate = Route("test")
         self._server = await serve_mllp(
-            "127.0.0.1", self.port, self._keep, lambda *_: Route("test"), lambda: "20260101", lambda *_: None
+            "127.0.0.1", self.port, self._keep, lambda *_: gate, lambda: "20260101", lambda *_: None, tls=tls
         )
 
     def _keep(self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]) -> None:

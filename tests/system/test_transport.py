@@ -8,9 +8,20 @@ import signal
 import time
 from pathlib import Path
 
-from adapters.hl7v2.mllp import Answer, Outgoing, Tls, TlsFiles, client_context, send_all
+from adapters.hl7v2.mllp import (
+    Answer,
+    Outgoing,
+    Sender,
+    Tls,
+    TlsFiles,
+    acknowledged,
+    client_context,
+    send_all,
+    server_context,
+)
 from tests.support.certificates import Authority
 from tests.support.load import message
+from tests.support.receiver import Receiver
 from tests.support.service import Service, tabellion
 
 
@@ -100,6 +111,45 @@ def test_send_over_tls_from_the_command_line(tmp_path: Path, samples: Path) -> N
         refused = tabellion(*words, *other, check=False)
         assert (refused.returncode, "elsewhere" in refused.stderr) == (3, True), refused.stderr
         assert tabellion("send", address, sample, "--ca", "x", check=False).returncode == 2
+
+
+def test_application_acknowledgements_over_tls(tmp_path: Path) -> None:
+    """To an address, with our certificate, which its receiver asks for, and only to one whose certificate is good."""
+    ca = Authority(tmp_path / "pki")
+    own = ca.issue("server")
+    good = server_context(TlsFiles(str(ca.issue("receiver")), ca=str(ca.path)))
+    bad = server_context(TlsFiles(str(ca.issue("expired", expired=True)), ca=str(ca.path)))
+
+    async def run(service: Service, receiver: Receiver) -> None:
+        context = client_context(TlsFiles(str(own), ca=str(ca.path)))
+        sender = await Sender.connect(service.host, service.port, 10, Tls(context, "server"))
+        asked = message(3).replace(b"|P|2.5.1||||||", b"|P|2.5.1|||AL|AL||", 1)
+        assert acknowledged(await sender.send(asked, 10) or b"")[0] == "CA"
+        await receiver.listen(bad)
+        while 'attempts_total{channel="load"} 1' not in (await asyncio.to_thread(service.get, "/metrics"))[1]:
+            await asyncio.sleep(0.1)
+        await receiver.close()
+        assert receiver.received == []
+        await receiver.listen(good)
+        while not receiver.received:
+            await asyncio.sleep(0.1)
+        await receiver.close()
+        await sender.close()
+
+    with Receiver(tmp_path / "received") as receiver:
+        config = f"""
+[mllp]
+tls_certificate = "{own}"
+tls_ca = "{ca.path}"
+[pipeline]
+mappers = 0
+[channels.load]
+reply_to = "127.0.0.1:{receiver.port}"
+reply_tls = true
+"""
+        with Service(tmp_path / "data", config) as service:
+            asyncio.run(asyncio.wait_for(run(service, receiver), 60))
+            assert service.stop() == 0
 
 
 def test_a_full_disk_is_our_failure(tmp_path: Path) -> None:
