@@ -385,6 +385,9 @@ class State(Protocol):
     def cases(self, *, patient: str = "", subject: str = "", entry: int = 0, limit: int = 1024) -> tuple[Case, ...]:
         """Open contradictions of identity, by entry; all, or those of a patient, subject or entry."""
 
+    def released(self, patient: str, subject: str, elements: tuple[str, ...]) -> bool:
+        """Whether an operator has released this contradiction of this study or document."""
+
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
 

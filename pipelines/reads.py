@@ -226,6 +226,13 @@ class StateReader:
             Case(row[0], row[1], row[2], row[3], tuple(json.loads(row[4])), bool(row[5]), row[6]) for row in rows
         )
 
+    def released(self, patient: str, subject: str, elements: tuple[str, ...]) -> bool:
+        """Whether an operator has released this contradiction of this study or document."""
+        query = (
+            "SELECT 1 FROM identity_case WHERE subject=? AND verdict='released' AND patient=? AND elements=? LIMIT 1"
+        )
+        return self._row(query, (subject, patient, json.dumps(elements))) is not None
+
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
         row = self._row("SELECT content FROM map WHERE hash=?", (map_hash,))

@@ -114,7 +114,7 @@ CREATE TABLE identity_case(           -- where it contradicts who the patient is
     channel TEXT NOT NULL, patient TEXT NOT NULL, subject TEXT NOT NULL, elements TEXT NOT NULL,
     held INTEGER NOT NULL, verdict TEXT NOT NULL
 ) STRICT;
-CREATE INDEX identity_subject ON identity_case(subject) WHERE verdict='';
+CREATE INDEX identity_subject ON identity_case(subject, verdict);
 CREATE INDEX identity_patient ON identity_case(patient) WHERE verdict='';
 """
 

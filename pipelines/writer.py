@@ -312,8 +312,10 @@ class Writer:
         if current is None:
             return None
         elements = identity.contradictions(self._person(current), claim.person)
+        if not elements or (claim.subject and self._state.released(claim.patient, claim.subject, elements)):
+            return None  # an operator has decided for the study as a whole: what comes later is no new case
         held = self._channels[entry.channel].identity == "hold"
-        return Case(entry.seq, entry.channel, claim.patient, claim.subject, elements, held) if elements else None
+        return Case(entry.seq, entry.channel, claim.patient, claim.subject, elements, held)
 
     def _person(self, known: Known) -> identity.Person:
         """Who a patient is known to be; remembered by the version's digest."""
@@ -358,7 +360,8 @@ class Writer:
         for claim in claims.values():
             said = msgspec.json.decode(claim.person, type=identity.Person)
             elements = identity.contradictions(person, said)
-            if elements and claim.entry not in open_:
+            decided = self._state.released(patient, claim.subject, elements)
+            if elements and claim.entry not in open_ and not decided:
                 self._draft.cases.append(Case(claim.entry, claim.channel, patient, claim.subject, elements, False))
         for case in cases:
             kept = claims.get(case.subject)

@@ -9,7 +9,8 @@ from gateway.errors import UsageError
 from gateway.folder import add_data_option
 
 _DESCRIPTION = """\
-Convert HL7 v2 messages in files and folders to FHIR R4 transaction Bundles, one per message.
+Convert files and folders to FHIR R4 transaction Bundles: one per HL7 v2 message, CDA document or FHIR unit, one per
+study for DICOM.
 Nothing is stored, merged or sealed: this is the output of the mapping rules alone. Every non-empty leaf of
 the source is counted as mapped, kept, excused or residue; what was not carried over is listed by its path.
 """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 
+from pipelines.database import DISK_ERRORS
 from pipelines.datafolder import DataFolder
+from pipelines.errors import PipelineError
 from pipelines.growing import quiet
 from pipelines.journal import SqliteJournal
 from pipelines.ports import Kept
@@ -33,7 +35,7 @@ class Timer:
         if now < self._next:
             return
         self._next = now + min(5.0, max(0.2, self._seconds / 4))
-        with closing(self._folder.state_reader()) as state:
+        with suppress(PipelineError, *DISK_ERRORS), closing(self._folder.state_reader()) as state:  # it looks again
             if self._under_way(state.cursor()):
                 return
             if state.stale(int((time.time() - self._seconds) * 1e6), 1):

@@ -221,3 +221,16 @@ def test_the_samples_show_it(tmp_path: Path, samples: Path) -> None:
     assert report["subject"] == letter["subject"] == study["subject"]
     [case] = worklist(bench.folder)
     assert (case.elements, case.held) == (("gender", "birthDate"), 1)
+
+
+def test_a_verdict_is_for_the_study_as_a_whole(tmp_path: Path) -> None:
+    """What comes later of a released study is no new case, nor is a word of ADT that says the same."""
+    bench = Bench(tmp_path, "hold")
+    bench.take(adt("A1"), ct(1, PatientSex="M"))
+    decide(bench.folder, bench.settings, [2], "release")
+    bench.take(ct(2, PatientSex="M"), adt("A2", time="20260103120000"))
+    assert worklist(bench.folder) == []
+    [(study, _)] = bench.records("ImagingStudy")
+    assert study["numberOfInstances"] == 2
+    bench.take(ct(3, PatientSex="M", PatientBirthDate="19550101"))  # another contradiction is another case
+    assert [case.elements for case in worklist(bench.folder)] == [("gender", "birthDate")]
