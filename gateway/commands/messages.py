@@ -147,7 +147,11 @@ def _page(shown: Shown) -> None:
     for record in shown.records:
         print(f"  {record.offset:>8}  {record.op:<8} {record.subject}  {record.topic}")
     print("\nraw")
-    print((shown.raw or b"(erased)").decode("utf-8", "replace").replace("\r", "\n"))
+    raw = shown.raw or b"(erased)"
+    if b"\0" in raw:
+        print(f"{len(raw)} bytes that are no text: --part raw writes them")
+    else:
+        print(raw.decode("utf-8", "replace").replace("\r", "\n"))
     print("\nlineage")
     for line in shown.lineage:
         print(f"  {line}")
