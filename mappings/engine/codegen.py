@@ -1,8 +1,26 @@
-"""The body of a compiled map as Python source: fields into local variables, guards inline, one call per row that runs.
+"""The body of a compiled map as Python source: fields into local variables, guards inline, the plain case of a row in
+place, one call for the rest.
 
-Closures alone spend most of their time on finding that nothing is to be done. The generated function does that with
-local variables and calls only the steps whose source is there. It holds no data, only the order and the guards of
-the rows; all objects come in as globals under generated names.
+Closures alone spend most of their time on finding that nothing is to be done. All objects come in as globals under
+generated names. PID-3 as CX into `Patient.identifier` is:
+
+    if f3:
+     if codec.repetition in f3 or f3 == '""': k5(at)
+     else:
+      v, m = k2(f3, 0, codec)
+      if v is None and m is k1: pass
+      elif v is None or m[4]: k5(at)
+      elif k7 not in registers:
+       p = ('identifier', 'PID-3', number, 0)
+       if undo is not None: undo += (registers, k7, k8), (resource.items, p, k8)
+       registers[k7] = [v]
+       resource.items[p] = v
+       trace((594, position, 3, 0, 0, m))
+       resource.wrote = True
+      elif k6(resource, number, 0, v): ...
+
+Here k5 is the row's step, which does every case, and k6 its sink. A component (`p5[0]`) is read from a field without
+repetitions, subcomponents, escapes and HL7 null; `p5` is None for any other, and the step runs.
 """
 
 from __future__ import annotations
@@ -159,13 +177,12 @@ def _joined(join: Callable[..., Any], number: int, texts: list[str], codec: Any)
 
 
 class _Writer:
-    """One generated function. `status`: whether it says what became of its rows."""
+    """One generated function."""
 
     simple = False
 
-    def __init__(self, fields: str, status: bool = True) -> None:
+    def __init__(self, fields: str) -> None:
         self.fields = fields
-        self.status = status
         self.used: set[int] = set()
         self.split: set[int] = set()
         self.names: dict[int, str] = {}
@@ -353,8 +370,9 @@ class _Writer:
             return
         path, slot, repetition = plain.item
         (item,) = plain.first
+        if item is not VALUE:
+            lines.append(f"{indent}v = {self.rendered(item)}")
         lines += [
-            f"{indent}v = {self.rendered(item)}",
             f"{indent}p = ({path!r}, {slot!r}, number, {repetition})",
             f"{indent}if undo is not None: undo += (registers, {key}, {missing}), (resource.items, p, {missing})",
             f"{indent}registers[{key}] = [v]",
@@ -421,7 +439,7 @@ class _Writer:
 def generate(ops: Sequence[Op], fields: str, status: bool = True) -> Block:
     """All ops, one after another. `fields`: the expression of the place's list of fields or parts; without `status`
     the function gives nothing."""
-    writer = _Writer(fields, status)
+    writer = _Writer(fields)
     lines = writer.lines
     if status:
         lines += [" low = 0", " high = 0"]
