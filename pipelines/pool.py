@@ -7,7 +7,6 @@ tried once more, and then a dead letter. `Inline` is the same without processes.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
@@ -24,6 +23,7 @@ import msgspec
 
 from pipelines.errors import MapperFailed
 from pipelines.mapper import Failure, Mapper, MapperConfig, Result
+from pipelines.memory import settle_in
 from pipelines.said import Spoken
 
 ATTEMPTS = 2
@@ -242,8 +242,7 @@ def serve(connection: Connection, config: MapperConfig) -> None:
     mapper = Mapper(config)
     for effective in set(mapper.load_all().values()):
         effective.check()  # compiles all of it now: the first message of a type waits no longer than the next
-    gc.collect()
-    gc.freeze()  # the maps are for good: the collector need not walk over them again and again
+    settle_in()
     connection.send_bytes(_ENCODE(_Answer(0, _READY)))
     while True:
         job = jobs.get()

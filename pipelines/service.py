@@ -18,6 +18,7 @@ from pipelines.deadletters import expire
 from pipelines.errors import PipelineError, SettingsError
 from pipelines.logs import Log
 from pipelines.mapper import Mapper, config_of, failure
+from pipelines.memory import settle_in
 from pipelines.metrics import write_snapshot
 from pipelines.outbound import taken_over
 from pipelines.pool import Inline, Mappers, Pool
@@ -96,6 +97,7 @@ def _run(path: Path, settings: Settings, count: int, control: Listener, log: Log
             effective_map=lambda channel: maps[channel],
             metrics=metrics,
         )
+        settle_in()
         log.info("writer.started", pid=os.getpid(), count=count, entry=writer.cursor)
         _settle(folder, settings, writer, control)
     log.info("writer.ended", entry=writer.cursor)
