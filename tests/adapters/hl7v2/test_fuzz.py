@@ -40,7 +40,8 @@ def mutant(body: bytes, chance: random.Random) -> bytes:
         elif change == 4:
             lines = bytes(data).split(b"\r")
             chance.shuffle(lines)
-            data = bytearray(b"\r".join(sorted(lines, key=lambda line: not line.startswith(b"MSH"))))
+            lines.sort(key=lambda line: not line.startswith(b"MSH"))
+            data = bytearray(b"\r".join(lines))
         elif chance.random() < 0.2:
             del data[at:]
         data = data or bytearray(body)
