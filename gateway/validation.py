@@ -11,6 +11,7 @@ from gateway.conversion.converter import Line, issue_line
 from gateway.conversion.walk import printable
 
 if TYPE_CHECKING:
+    from adapters.hl7v2.conformance import Profile
     from adapters.issue import Issue
     from pipelines.validation import Validator
 
@@ -27,6 +28,7 @@ class Asked:
     format: str
     level: str
     validator: Validator
+    profile: Profile | None = None
 
 
 def validate(asked: Asked) -> Iterator[Line]:
@@ -59,7 +61,9 @@ def _hl7v2(index: int | None, body: bytes, before: tuple[Issue, ...], asked: Ask
         message = read(body)
     except Hl7Error as error:
         return _line(index, "hl7v2", None, [_error("structure", str(error))])
-    return _line(index, "hl7v2", message.type, [issue_line(issue) for issue in (*before, *conform(message))])
+    return _line(
+        index, "hl7v2", message.type, [issue_line(issue) for issue in (*before, *conform(message, asked.profile))]
+    )
 
 
 def _fhir(index: int | None, body: bytes, before: tuple[Issue, ...], asked: Asked) -> Line:

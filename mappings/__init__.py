@@ -35,6 +35,7 @@ __all__ = [
     "hash_entity",
     "load",
     "load_content",
+    "read_yaml",
     "resource",
 ]
 
@@ -51,6 +52,13 @@ def load_content(content: bytes) -> EffectiveMap:
     from mappings.engine.effective import load_content as load_effective
 
     return load_effective(content)
+
+
+def read_yaml(data: bytes, file: str) -> object:
+    """A YAML file without resolvers, as map files are read: `NO` and `010` stay texts. Raises MapError."""
+    from mappings.engine.yamlfile import read
+
+    return read(data, file)
 
 
 def __getattr__(name: str) -> object:

@@ -105,6 +105,9 @@ class Channel:
     translation: str = setting(
         "", "File of a translation plan: codes that get a translation beside them (docs/terminology.md); empty = none."
     )
+    profile: str = setting(
+        "", "File of an HL7 v2 conformance profile, whose breaches are flagged (docs/hl7v2.md); empty = none."
+    )
     topics: Mapping[str, str] = setting(
         {}, f"Topic group of a resource type, where it differs: one of {', '.join(GROUPS)}.", choices=GROUPS
     )

@@ -21,6 +21,7 @@ from pipelines.errors import CheckFailed, MapperFailed
 from pipelines.formats import Maps, Source, maps, source
 from pipelines.journey import Translator
 from pipelines.ownership import ownership
+from pipelines.profiles import Profile, flagged, profile
 from pipelines.said import Spoken
 from pipelines.search import search_key
 from pipelines.settings import Settings
@@ -73,6 +74,7 @@ class _Route:
     level: str
     translator: Translator | None
     validator: Validator
+    profile: Profile | None
 
 
 class Mapper:
@@ -103,6 +105,8 @@ class Mapper:
             if refused is not None:
                 return Failure("refused", refused.place, refused.text)
             mapped = journey.pure(body, route.maps, route.settings, route.level, route.translator, route.validator)
+            if route.profile is not None:
+                mapped = flagged(mapped, body, route.profile)
             return journey.carry(mapped, route.channel, self._ownership, self._key)
         except Exception as error:  # noqa: BLE001 (the boundary, see above)
             return replace_patients(failure(error, causes), self.patients(channel, body))
@@ -135,6 +139,7 @@ class Mapper:
             row.level(channel.check),
             translation(channel.translation, self._config.packs),
             known,
+            profile(channel.profile),
         )
 
 

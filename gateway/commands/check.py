@@ -30,25 +30,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="configuration; none: the environment only")
     add_data_option(parser, "data folder whose terminology packs a translation plan may use")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file instead")
+    parser.add_argument("--profile-schema", action="store_true", help="print that of HL7 v2 profiles instead")
 
 
 def run(options: argparse.Namespace) -> int:
     """Check."""
+    from adapters.hl7v2.conformance import profile_schema
     from adapters.hl7v2.mllp import TlsUnusable, server_context
     from mappings import MappingError
     from pipelines.errors import SettingsError
     from pipelines.formats import maps
+    from pipelines.profiles import profile
     from pipelines.settings import json_schema
     from pipelines.translation import translation
 
     if options.schema:
         print(json.dumps(json_schema(), indent=2, sort_keys=True))
         return 0
+    if options.profile_schema:
+        print(json.dumps(profile_schema(), indent=2, sort_keys=True))
+        return 0
     settings = load_settings(options.file)
     for channel in settings.channels.values():
         try:
             maps(channel.format, channel.overlays).check()
             translation(channel.translation, options.data / "terminology")
+            profile(channel.profile)
         except MappingError as error:
             raise UsageError(f"[channels.{channel.name}] overlays: {error}") from error
         except SettingsError as error:

@@ -18,13 +18,15 @@ Validate FHIR resources and Bundles (also NDJSON) and HL7 v2 messages in files a
 nothing. FHIR: R4 (4.0.1) and the packages of the data folder (`tabellion packages add`). `structure` looks at names,
 types, cardinality, primitives, required codes, references and Bundle rules; `full` also at constraints of severity
 error, claimed profiles, narratives, units and codes of terminology packs. HL7 v2: segments, groups, fields, data types
-and tables of the message's version, by segment-field-component; lengths are not looked at.
+and tables of the message's version, by segment-field-component, and the profile of the channel that --channel names;
+lengths only where the profile has them.
 """
 _EXAMPLES = """\
 examples:
   tabellion validate bundle.json
   tabellion validate inbox --format fhir --level structure --json
   tabellion validate sample_data/hl7v2/01-adt-a01-admit.hl7
+  tabellion validate inbox --config tabellion.toml --channel lab
 
 exit codes: 0 all valid (warnings are no faults), 1 some not, 2 usage or configuration, 3 input or output
 """
@@ -46,12 +48,13 @@ def run(options: argparse.Namespace) -> int:
     """Validate."""
     from gateway.settings import load_settings
     from gateway.validation import Asked, validate
-    from pipelines.errors import FolderError
+    from pipelines.errors import FolderError, SettingsError
+    from pipelines.profiles import profile
     from pipelines.validation import validator
 
     if bool(options.config) != bool(options.channel):
         raise UsageError("--config and --channel go together")
-    format_, level = options.format, options.level
+    format_, level, agreed = options.format, options.level, None
     if options.channel:
         channels = load_settings(options.config).channels
         if options.channel not in channels:
@@ -59,13 +62,17 @@ def run(options: argparse.Namespace) -> int:
         format_ = channels[options.channel].format
         if format_ not in ("hl7v2", "fhir"):
             raise UsageError(f"the channel takes {format_}, which is not validated")
+        try:
+            agreed = profile(channels[options.channel].profile)
+        except SettingsError as error:
+            raise UsageError(str(error)) from error
     packs = options.data / "terminology" if options.data.exists() else None
     try:
         known = validator(options.data / "packages", packs)
     except FolderError as error:
         raise InputError(str(error)) from error
     worst = count = 0
-    for line in validate(Asked(options.paths, format_, level, known)):
+    for line in validate(Asked(options.paths, format_, level, known, agreed)):
         count += 1
         worst = max(worst, not line["valid"])
         print(json.dumps(line, ensure_ascii=False, separators=(",", ":")) if options.json else _text(line))
