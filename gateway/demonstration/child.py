@@ -41,7 +41,8 @@ class ServiceChild:
             raise Failed(f"the service did not start; its log: {log}")
         ready = json.loads(line)
         host, port = ready["mllp"].rsplit(":", 1)
-        self.host, self.port, self.http = host, int(port), ready["http"]
+        self.host, self.port = host, int(port)
+        self.http, self.dicom = str(ready["http"]), str(ready["dicom"])
 
     def stop(self) -> int:
         """Drain and end it; give its exit code."""

@@ -1,26 +1,23 @@
-"""The sample messages and what is expected of each: manifest.json beside them, file name → sha256 and answer."""
+"""The samples and what is expected of each: manifest.json beside them, file → way in, answer, SHA-256."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from adapters.hl7v2 import units
-from adapters.hl7v2.mllp import Outgoing
-
-__all__ = ["Sample", "load_samples", "outgoing"]
+__all__ = ["MANIFEST", "Sample", "load_samples"]
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One file: its bytes, the answer that each of its messages gets, and whether it is as shipped."""
+    """One file. `way`: how it goes in (senders.WAYS); `answer`: what is expected there; `as_shipped`: its SHA-256."""
 
     name: str
+    way: str
     data: bytes
     answer: str
     as_shipped: bool
@@ -33,13 +30,6 @@ def load_samples(folder: Path) -> list[Sample]:
     for row in manifest["files"]:
         path = folder / row["file"]
         data = path.read_bytes() if path.is_file() else b""
-        samples.append(Sample(row["file"], data, row["answer"], sha256(data).hexdigest() == row["sha256"]))
+        as_shipped = sha256(data).hexdigest() == row["sha256"]
+        samples.append(Sample(row["file"], row["way"], data, row["answer"], as_shipped))
     return samples
-
-
-def outgoing(samples: list[Sample]) -> Iterator[Outgoing]:
-    """The messages of the samples as they go out on the wire."""
-    for sample in samples:
-        for unit in units(sample.data):
-            if unit.kind == "message" and unit.index is not None:
-                yield Outgoing(sample.name, unit.index, unit.body)

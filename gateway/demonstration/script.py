@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import ledger
-from adapters.hl7v2.mllp import Answer, send_all
+from gateway.demonstration.checks import Checks
 from gateway.demonstration.child import ServiceChild
-from gateway.demonstration.samples import Sample, load_samples, outgoing
+from gateway.demonstration.patients import show_patients
+from gateway.demonstration.samples import Sample, load_samples
+from gateway.demonstration.senders import WAYS
 from gateway.demonstration.tampering import tamper
 from gateway.errors import UsageError
-from gateway.progress import Progress
 from pipelines.datafolder import DataFolder, Identity, init_folder
 from pipelines.messages import status
 from pipelines.ports import Message
@@ -30,11 +31,32 @@ CONFIG = """\
 [service]
 production = false
 
+[dicom]
+quiet_seconds = 1.0                 # a study is brought up to date once nothing came for so long
+
 [channels.demo]
 tenant = "demo"
 processing_ids = ["P", "T"]
 zone = "America/New_York"
 translation = "{plan}"
+
+[channels.documents]                # POST /ingest/cda
+format = "cda"
+tenant = "demo"
+zone = "America/New_York"
+
+[channels.document-files]           # a watched folder
+format = "cda"
+tenant = "demo"
+zone = "America/New_York"
+folder = "{inbox}"
+folder_seconds = 0.5
+
+[channels.images]                   # C-STORE and STOW-RS
+format = "dicom"
+tenant = "demo"
+zone = "America/New_York"
+identity = "hold"                   # what contradicts the known patient waits for a person
 """
 PLAN = """\
 # made by `tabellion demo`: diagnoses in ICD-9-CM get an ICD-10-CM code beside them (docs/terminology.md)
@@ -46,19 +68,6 @@ _CONDITIONS = "SELECT body FROM record WHERE type='Condition' ORDER BY seq"
 _SETTLE = 60.0  # seconds for the service to settle all samples
 
 
-class Checks:
-    """What was expected and what held."""
-
-    def __init__(self) -> None:
-        self.failures: list[str] = []
-
-    def __call__(self, held: bool, text: str) -> None:
-        """Print a line with its verdict."""
-        print(f"  {'ok ' if held else 'NOT'}  {text}", flush=True)
-        if not held:
-            self.failures.append(text)
-
-
 def demonstrate(samples_folder: Path, place: Path) -> int:
     """Run all steps; 0 only if everything held."""
     begun = time.monotonic()
@@ -66,17 +75,20 @@ def demonstrate(samples_folder: Path, place: Path) -> int:
     data, config = place / "data", place / "tabellion.toml"
     plan = place / "plan.yaml"
     plan.write_text(PLAN, encoding="utf-8")
-    config.write_text(CONFIG.format(plan=plan.resolve().as_posix()), encoding="utf-8")
+    inbox = place / "inbox"
+    inbox.mkdir(mode=0o700)
+    config.write_text(CONFIG.format(plan=plan.resolve().as_posix(), inbox=inbox.resolve().as_posix()), encoding="utf-8")
     folder = init_folder(data, Identity(tenant="demo", institution="demo-hospital"))
     samples = load_samples(samples_folder)
     check = Checks()
     print(f"Starting the service on {data}")
     service = ServiceChild(config, data, place / "service.log")
     try:
-        _send(service, samples, check)
+        _send(service, inbox, samples, check)
         _settle(folder, check)
-        _table(folder)
+        _table(folder, check)
         _codes(folder, check)
+        show_patients(folder, samples, check)
         key = str(folder.keystore.signer(folder.state_reader().log().number).vkey)
         (place / "log.vkey").write_text(key + "\n", encoding="utf-8")
         message = _subscribe(folder, key, check)
@@ -101,44 +113,46 @@ def _clear(place: Path) -> None:
     (place / MARK).touch()
 
 
-def _send(service: ServiceChild, samples: list[Sample], check: Checks) -> None:
-    print(f"Sending {len(samples)} sample files over MLLP to {service.host}:{service.port}, one of them twice")
+def _send(service: ServiceChild, inbox: Path, samples: list[Sample], check: Checks) -> None:
     for sample in samples:
         if not sample.as_shipped:
-            check(False, f"{sample.name} is not as it was shipped: its SHA-256 differs from the manifest's")
-    answers = asyncio.run(_answers(service, samples))
-    expected = {sample.name: sample.answer for sample in samples}
-    wrong = [answer for answer in answers if answer.code != expected[answer.source]]
-    for answer in wrong:
-        check(False, f"{answer.source} [{answer.index}]: answered {answer.code or answer.error}, not as expected")
-    codes = Counter(answer.code for answer in answers)
-    said = ", ".join(f"{count} {code}" for code, count in sorted(codes.items(), key=str))
-    check(not wrong, f"{len(answers)} messages answered as expected: {said} (AR: a type that the channel refuses)")
-
-
-async def _answers(service: ServiceChild, samples: list[Sample]) -> list[Answer]:
-    messages = list(outgoing([*samples, *samples[:1]]))
-    progress = Progress("  sent", len(messages))
-    answers = []
-    async for answer in send_all(service.host, service.port, messages, connections=1, timeout=20):
-        answers.append(answer)
-        progress.advance()
-    progress.finish()
-    return answers
+            check(False, f"{sample.name} is not as it was shipped: its SHA-256 differs from the manifest's; not sent")
+    for name, way in WAYS.items():
+        sent = [sample for sample in samples if sample.way == name and sample.as_shipped]
+        if not sent:
+            continue
+        print(f"Sending {len(sent)} sample files: {way.text}")
+        answers = way.send(service, inbox, sent)
+        expected = {sample.name: sample.answer for sample in sent}
+        wrong = [said for said in answers if said.answer != expected[said.name]]
+        for said in wrong:
+            check(False, f"{said.name} [{said.index}]: answered {said.answer}, not as expected")
+        missing = expected.keys() - {said.name for said in answers}
+        codes = Counter(said.answer for said in answers)
+        counts = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+        check(not wrong and not missing, f"{len(answers)} answered as expected: {counts}")
 
 
 def _settle(folder: DataFolder, check: Checks) -> None:
     until = time.monotonic() + _SETTLE
     while time.monotonic() < until:
         now = status(folder)
-        if not now["backlog"]:
+        growing = _growing(folder)
+        if not now["backlog"] and not growing:
             break
         time.sleep(0.05)
     check(not now["backlog"], "every acknowledged message is settled")
+    check(not growing, "every study is made of all its instances")
     check(not now["dead_letters"], "no message failed")
 
 
-def _table(folder: DataFolder) -> None:
+def _growing(folder: DataFolder) -> bool:
+    """Whether a study has instances that its ImagingStudy doesn't show yet."""
+    with closing(folder.state_reader()) as state:
+        return bool(state.stale(time.time_ns() // 1000, 1))
+
+
+def _table(folder: DataFolder, check: Checks) -> None:
     now = status(folder)
     state = folder.state_reader()
     rows = state.connection.execute("SELECT type, count(DISTINCT id), count(*) FROM record GROUP BY type ORDER BY type")
@@ -155,8 +169,11 @@ def _table(folder: DataFolder) -> None:
     print(f"  {'versions not made (unchanged)':<34}{now['unchanged']:>8}")
     print(f"  {'source leaves left as residue':<34}{residue:>8}")
     print(f"  {'leaves in the log':<34}{now['log_size']:>8}")
-    for info in folder.topics().topics():
+    infos = folder.topics().topics()
+    for info in infos:
         print(f"  {info.topic:<34}{f'{info.first}..{info.next - 1}' if info.next else 'empty':>8}")
+    imaging = [info for info in infos if ".imaging." in info.topic and info.next]
+    check(bool(imaging), "the topic of imaging is not empty")
 
 
 def _codes(folder: DataFolder, check: Checks) -> None:
@@ -167,7 +184,10 @@ def _codes(folder: DataFolder, check: Checks) -> None:
     left = state.worklist()
     state.close()
     codings = [json.loads(body).get("code", {}).get("coding", []) for body in bodies]
-    found = [[each["system"].rpartition("/")[2] + " " + each["code"] for each in coding] for coding in codings]
+    found = [
+        [each.get("system", "").rpartition("/")[2] + " " + each.get("code", "") for each in coding]
+        for coding in codings
+    ]
     translated = [codes for codes in found if len(codes) == 2 and codes[0].startswith("icd-9-cm")]
     for codes in translated:
         print(f"  {codes[0]}  stands beside  {codes[1]}")
@@ -212,5 +232,6 @@ All of it held, in {seconds:.0f} s. What to try next:
   tabellion topics tail fhir.demo.observation.v1 --data {place}/data --json
   tabellion convert sample_data/hl7v2/08-oru-numeric.hl7 --explain
   tabellion codes worklist --data {place}/data
+  tabellion identity worklist --data {place}/data
   tabellion doctor --data {place}/data
   docs/getting-started.md goes on from here""")

@@ -19,10 +19,12 @@ from pipelines.identity import Person, contradictions, person_of
 from pipelines.settings import Settings
 from pipelines.worklist import decide, worklist
 from pipelines.writer import settle_all
-from tests.mappings.dicom.made import dumped, image
+from tests.mappings.cda.cda import document, section
+from tests.mappings.dicom.made import dumped, image, item
 
 T0 = 1_760_000_000_000_000
 HEADER = "tabellion-identity"
+OID = "1.2.3.4711"  # an authority that every format can name
 
 
 def settings(identity: str) -> Settings:
@@ -32,15 +34,22 @@ def settings(identity: str) -> Settings:
             "adt": Channel("adt", **usual),
             "lab": Channel("lab", **usual),
             "ct": Channel("ct", format="dicom", **usual),
+            "docs": Channel("docs", format="cda", **usual),
         }
     )
 
 
 def adt(
-    control: str, *, sex: str = "F", birth: str = "19700102", time: str = "20260101120000", name: str = "ZZTEST^ANNA"
+    control: str,
+    *,
+    sex: str = "F",
+    birth: str = "19700102",
+    time: str = "20260101120000",
+    name: str = "ZZTEST^ANNA",
+    authority: str = "ZZHOSP",
 ) -> Envelope:
     header = f"MSH|^~\\&|A|ZZHOSP|B|C|{time}+0100||ADT^A08^ADT_A01|{control}|P|2.5"
-    body = f"{header}\rEVN|A08|{time}+0100\rPID|1||4711^^^ZZHOSP^MR||{name}||{birth}|{sex}\rPV1|1|I\r"
+    body = f"{header}\rEVN|A08|{time}+0100\rPID|1||4711^^^{authority}^MR||{name}||{birth}|{sex}\rPV1|1|I\r"
     return Envelope("adt", "hl7v2", body.encode(), control.encode(), T0)
 
 
@@ -55,6 +64,22 @@ def ct(number: int = 1, **values: Any) -> Envelope:
     uid = f"1.2.3.{number}"
     body = dumped(image(SOPInstanceUID=uid, InstanceNumber=number, **values))
     return Envelope("ct", "dicom", body, uid.encode(), T0)
+
+
+def ct_of(authority: str, **values: Any) -> Envelope:
+    return ct(
+        IssuerOfPatientIDQualifiersSequence=[item(UniversalEntityID=authority, UniversalEntityIDType="ISO")], **values
+    )
+
+
+def cda(root: str, *, name: str = "D1", number: str = "4711", sex: str = "F") -> Envelope:
+    head = (
+        f'<recordTarget><patientRole><id root="{root}" extension="{number}"/><patient><name><given>Anna</given>'
+        f'<family>ZZTEST</family></name><administrativeGenderCode code="{sex}" codeSystem="2.16.840.1.113883.5.1"/>'
+        '<birthTime value="19700102"/></patient></patientRole></recordTarget>'
+    )
+    body = document(section(text="<paragraph>well</paragraph>"), head=head).replace(b'"D1"', f'"{name}"'.encode())
+    return Envelope("docs", "cda", body, name.encode(), T0)
 
 
 class Bench:
@@ -100,6 +125,41 @@ def test_one_patient_over_adt_oru_and_dicom_where_identifiers_say_so(tmp_path: P
     assert patients[whose]["gender"] == "female"
     assert headers == {}
     assert worklist(bench.folder) == []
+
+
+def test_one_patient_over_adt_oru_cda_and_dicom_where_identifiers_say_so(tmp_path: Path) -> None:
+    """Four formats, one authority: one Patient. The same number of another authority, another number: other people."""
+    bench = Bench(tmp_path, "hold")
+    bench.take(
+        adt("A1", authority=f"&{OID}&ISO"),
+        oru("L1", authority=f"&{OID}&ISO"),
+        cda(OID),
+        ct_of(OID),
+        cda("1.2.3.9", name="D2"),
+        cda(OID, name="D3", number="4712"),
+    )
+    patients = {made["id"]: made for made, _ in bench.records("Patient")}
+    assert len(patients) == 3
+    [(encounter, _)] = bench.records("Encounter")
+    whose = encounter["subject"]
+    [(report, _)], [(study, _)] = bench.records("DiagnosticReport"), bench.records("ImagingStudy")
+    assert report["subject"] == study["subject"] == whose
+    subjects = [made["subject"] for made, _ in bench.records("Composition")]
+    assert len(subjects) == 3
+    assert subjects.count(whose) == 1
+    assert {each["reference"] for each in subjects} == {f"Patient/{id_}" for id_ in patients}
+    assert worklist(bench.folder) == []
+
+
+def test_a_document_of_a_man_under_a_womans_number_is_held(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "hold")
+    bench.take(adt("A1", authority=f"&{OID}&ISO"), cda(OID, sex="M"), ct_of(OID, PatientSex="M"))
+    assert [bench.status(entry) for entry in (1, 2, 3)] == ["settled", "held", "held"]
+    assert bench.records("Composition") == bench.records("ImagingStudy") == []
+    assert [(case.channel, case.elements, case.held) for case in worklist(bench.folder)] == [
+        ("docs", ("gender",), 1),
+        ("ct", ("gender",), 1),
+    ]
 
 
 def test_a_mans_ct_under_a_womans_name_is_held_until_somebody_decides(tmp_path: Path) -> None:
