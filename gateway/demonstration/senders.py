@@ -109,7 +109,7 @@ def _c_store(service: ServiceChild, _: Path, samples: list[Sample]) -> list[Said
     modality = AE(ae_title="DEMOCT")
     modality.dimse_timeout = modality.acse_timeout = modality.network_timeout = _SECONDS
     modality.requested_contexts = [build_context(abstract, syntax) for abstract, syntax in wanted]
-    host, _, port = service.dicom.rpartition(":")
+    host, port = service.dicom.rsplit(":", 1)
     association: Any = modality.associate(host, int(port), ae_title="TABELLION")
     if not association.is_established:
         return [Said(sample.name, 0, "no association") for sample in samples]
