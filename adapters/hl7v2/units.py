@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adapters.hl7v2 import wide
+from adapters.hl7v2.continuation import joined
 from adapters.hl7v2.issue import Issue
 
 _BOM = b"\xef\xbb\xbf"
@@ -21,7 +22,7 @@ class Unit:
     """One message of a file, or the file's batch envelope, which comes before its messages."""
 
     kind: str  # message | envelope
-    index: int | None  # 0-based among the file's messages; None for the envelope
+    index: int | None  # 0-based among the file's messages, of the first part of a continued one; None: the envelope
     body: bytes  # the bytes that sha256 and ids are made of; of an envelope its header segments
     issues: tuple[Issue, ...]
     type: str  # FHS or BHS for an envelope; '' for a message: the reader knows
@@ -56,7 +57,7 @@ def units(data: bytes) -> Iterator[Unit]:
         heads = b"\r".join(body for kind, body in parts if kind in (b"FHS", b"BHS"))
         yield Unit("envelope", None, heads, tuple(issues), batch.type)
         issues = []
-    for index, body in enumerate(body for kind, body in parts if kind == b"MSH"):
+    for index, body in joined(body for kind, body in parts if kind == b"MSH"):
         yield Unit("message", index, body, tuple(issues), "")
         issues = []
 

@@ -15,7 +15,9 @@ _FIRST_BYTES = (
     (b"M\0S\0H\0", "utf-16-le"),
     (b"\0M\0S\0H", "utf-16-be"),
 )
-_UNIT = re.compile("(?:\\A|(?<=[\r\n\x0b\ufeff]))MSH[^0-9A-Za-z]")
+_BEFORE = frozenset("\r\n\x0b\ufeff")
+_ENDS = frozenset("\r\n\x0b\x1c")
+_NAME = re.compile("[0-9A-Za-z]").match
 
 
 def codec(data: bytes) -> str | None:
@@ -24,12 +26,27 @@ def codec(data: bytes) -> str | None:
 
 
 def split(data: bytes) -> Iterator[bytes]:
-    """The messages in UTF-16 or UTF-32 data, cut as those in other character sets are; none if it is neither."""
+    """The messages in UTF-16 or UTF-32 data, cut as those in other character sets are; none if it is neither.
+
+    Cut from the bytes as they are: what is no text stays what it was.
+    """
     name = codec(data)
     if name is None:
         return
-    text = data.decode(name, "replace")
-    starts = [found.start() for found in _UNIT.finditer(text)]
-    ends = [*starts[1:], len(text)][: len(starts)]
-    for start, end in zip(starts, ends, strict=True):
-        yield text[start:end].rstrip("\r\n\x0b\x1c").encode(name)
+    width = 2 if "16" in name else 4
+
+    def unit(place: int) -> str:
+        return data[place : place + width].decode(name, "replace")
+
+    first = "MSH".encode(name)
+    starts = []
+    at = data.find(first)
+    while at >= 0:
+        behind = unit(at + len(first))
+        if at % width == 0 and (not at or unit(at - width) in _BEFORE) and len(behind) == 1 and not _NAME(behind):
+            starts.append(at)
+        at = data.find(first, at + 1)
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        while end > start and ((end - start) % width or unit(end - width) in _ENDS):
+            end -= (end - start) % width or width
+        yield data[start:end]

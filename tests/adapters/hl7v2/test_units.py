@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.hl7v2 import Unit, units
+from adapters.hl7v2 import Unit, units, wide
 
 A, B = b"MSH|^~\\&|a\rPID|1", b"MSH|^~\\&|b\nPID|2"
 FHS, BHS = b"FHS|^~\\&|file", b"BHS|^~\\&|batch"
@@ -141,7 +141,8 @@ def test_any_file(parts: list[bytes]) -> None:
         start = data.index(body, at)
         assert b"\rMSH|" not in data[at:start].replace(b"\n", b"\r")[:-1]
         assert body.startswith(b"MSH") or body[:1] in (b"\xff", b"\xfe", b"\0", b"M")
-        assert not body.endswith((b"\r", b"\n", b"\x0b", b"\x1c"))
+        if wide.codec(data) is None:  # else CR is a code unit, not a byte
+            assert not body.endswith((b"\r", b"\n", b"\x0b", b"\x1c"))
         at = start + len(body)
 
 

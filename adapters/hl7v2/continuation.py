@@ -1,0 +1,48 @@
+"""Messages continued in the next message (HL7 v2 chapter 2.10.2): DSC with a pointer, MSH-14 that answers it.
+
+The parts are one message: the first without its DSC, then what follows the others' MSH. Where a part was cut inside a
+segment the next begins with ADD, which the reader joins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+__all__ = ["joined"]
+
+_ENDS = re.compile(rb"[\r\n\x0b\x1c]+")
+_DSC = re.compile(rb"(?:\A|(?<=[\r\n]))DSC(?=[^0-9A-Za-z\r\n])[^\r\n]*[\r\n\x0b\x1c]*\Z")
+_FIELDS = 14
+
+
+def joined(bodies: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """(place of the first part, bytes) of each message. A continuation that nothing answers stays as it is."""
+    begun: tuple[int, bytes] | None = None
+    for place, body in enumerate(bodies):
+        if begun is not None:
+            whole = _with(begun[1], body)
+            if whole is not None:
+                begun = (begun[0], whole)
+                continue
+            yield begun
+        begun = (place, body)
+    if begun is not None:
+        yield begun
+
+
+def _with(body: bytes, part: bytes) -> bytes | None:
+    """A message and its next part; None if the part is a message of its own."""
+    found = _DSC.search(body)
+    if found is None:
+        return None
+    separator = body[3:4]
+    pointer, *style = found[0].rstrip(b"\r\n\x0b\x1c").split(separator)[1:3]
+    header, *rest = _ENDS.split(part, maxsplit=1)
+    fields = header.split(separator, _FIELDS)
+    same = fields[:2] == _ENDS.split(body, maxsplit=1)[0].split(separator, _FIELDS)[:2]
+    if not same or not pointer.strip() or style == [b"I"]:  # I: the receiver is to ask for the rest
+        return None
+    if len(fields) < _FIELDS or fields[_FIELDS - 1].strip() != pointer.strip():
+        return None
+    return body[: found.start()] + (rest[0] if rest else b"")
