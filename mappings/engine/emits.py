@@ -16,7 +16,7 @@ from mappings.engine.keys import compile_key
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.engine.sinks import sink
 from mappings.engine.targets import Target, apply, literals, resolve
-from mappings.ids import resource_id
+from mappings.ids import id_of, named
 
 if TYPE_CHECKING:
     from mappings.engine.plans import Plan
@@ -212,12 +212,12 @@ def _segment_emit(plan: Plan, key: Any, place: Any, links: tuple[Link, ...], lab
 def make(seat: Seat, plan: Plan, key: Any, parent: Resource | None, label: str) -> Resource:
     """The resource of a seat's key; the seat is set on it."""
     run = seat.run
-    parts = key(seat, parent) if key is not None else None
-    if parts is None:
+    name = key(seat, parent) if key is not None else None
+    if name is None:
         run.scoped = True
         place = f"{seat.segment.name}[{seat.segment.number}]-{seat.field}[{seat.repetition}].{seat.shift}"
-        parts = ("message", run.sha256, place, plan.name)
-    id_ = resource_id(run.namespace, plan.kind, parts)
+        name = named(("message", run.sha256, place, plan.name))
+    id_ = id_of(run.namespace, plan.kind, name)
     seat.resource = run.resource(plan.kind, id_, seat.position, seat.scope, label)
     return seat.resource
 

@@ -12,6 +12,7 @@ from mappings.engine.fetching import Fetched, fetcher, raw_text
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.yamlfile import Dict, line_of
 from mappings.errors import MapError
+from mappings.ids import named
 
 if TYPE_CHECKING:
     from mappings.engine.codec import Codec
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY_TYPES", "Key", "compile_key", "nearest"]
 
-Key: TypeAlias = "Callable[[Seat, Resource | None], tuple[str, ...] | None]"
-"""Seat of the map, and the resource that emits; the parts of the key, None if no alternative is valued."""
+Key: TypeAlias = "Callable[[Seat, Resource | None], str | None]"
+"""Seat of the map, and the resource that emits; the key as one text (`ids.named`), None if no alternative is valued."""
 
 # data type -> (components of the value, first that is valued; components of the authority)
 _TYPES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -68,7 +69,7 @@ def compile_key(
     if len(alternatives) == 1:
         return alternatives[0]
 
-    def first(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
+    def first(seat: Seat, parent: Resource | None) -> str | None:
         for alternative in alternatives:
             found = alternative(seat, parent)
             if found is not None:
@@ -132,10 +133,11 @@ class _Alternative:
         if choose is not None and choose != _CHOOSE:
             raise MapError(self.file, self.line, f"choose is {_CHOOSE}")
         tag, everywhere = str(self.item.get("tag", "")), str(self.item.get("global", "")) == "true"
+        start = f"|3:key|{len(tag)}:{tag}|"
         position, kind = self._position(), self.kind
         further = self._texts(self.item["and"]) if "and" in self.item else None
 
-        def typed(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
+        def typed(seat: Seat, parent: Resource | None) -> str | None:
             pieces = fetch(seat)
             if not pieces:
                 return None
@@ -157,7 +159,9 @@ class _Alternative:
                     own = _authority([parts[at - 1] if count >= at else "" for at in authorities], seat.codec, piece[4])
                 authority = "*" if everywhere else own or seat.run.source_authority
                 if authority:
-                    return _counted(seat, position, kind, ("key", tag, authority, first_leaf(value, seat.codec), *more))
+                    leaf = first_leaf(value, seat.codec)
+                    name = f"{start}{len(authority)}:{authority}|{len(leaf)}:{leaf}{named(more) if more else ''}"
+                    return _counted(seat, name, kind) if position else name
             return None
 
         return typed
@@ -167,11 +171,12 @@ class _Alternative:
         some = str(self.item.get("any", "")) == "true"
         everywhere = str(self.item.get("global", "")) == "true"
         tag = str(self.item.get("tag", ""))
+        start = f"|3:key|{len(tag)}:{tag}|"
         authority = self.item.get("authority")
         issuer = None if authority is None else fetcher(self._paths(authority)[0], self.own)
         position, kind = self._position(), self.kind
 
-        def plain(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
+        def plain(seat: Seat, parent: Resource | None) -> str | None:
             found = read(seat)
             if not (any(found) if some else all(found)):
                 return None
@@ -181,7 +186,10 @@ class _Alternative:
                     owner = _authority([piece[3]], seat.codec, piece[4])
                     break
             owner = owner or seat.run.source_authority
-            return _counted(seat, position, kind, ("key", tag, owner, *found)) if owner else None
+            if not owner:
+                return None
+            name = f"{start}{len(owner)}:{owner}{named(found)}"
+            return _counted(seat, name, kind) if position else name
 
         return plain
 
@@ -218,17 +226,19 @@ class _Alternative:
         read = self._texts(self.item["from"]) if "from" in self.item else None
         some = str(self.item.get("any", "")) == "true"
         position, tag, kind = self._position(), str(self.item.get("tag", "")), self.kind
+        start = f"|2:in|{len(tag)}:{tag}|"
 
-        def within(seat: Seat, parent: Resource | None) -> tuple[str, ...] | None:
+        def within(seat: Seat, parent: Resource | None) -> str | None:
             holder = parent if label == "self" else nearest(seat, label)
             if holder is None:
                 return None
-            found: Sequence[str] = ()
+            name = f"{start}{len(holder.kind)}:{holder.kind}|{len(holder.id)}:{holder.id}"
             if read is not None:
                 found = read(seat)
                 if not (any(found) if some else all(found)):
                     return None
-            return _counted(seat, position, kind, ("in", tag, holder.kind, holder.id, *found))
+                name += named(found)
+            return _counted(seat, name, kind) if position else name
 
         return within
 
@@ -245,14 +255,12 @@ def nearest(seat: Seat, label: str) -> Resource | None:
     return found
 
 
-def _counted(seat: Seat, position: bool, kind: str, parts: tuple[str, ...]) -> tuple[str, ...]:
-    """With `position`: the how-manieth of equal keys this is."""
-    if not position:
-        return parts
-    counted = (kind, *parts)
-    number = seat.run.counts.get(counted, 0) + 1
-    seat.run.counts[counted] = number
-    return (*parts, str(number))
+def _counted(seat: Seat, name: str, kind: str) -> str:
+    """A key with the how-manieth of equal keys this is."""
+    counts = seat.run.counts
+    counted = kind + name
+    count = counts[counted] = counts.get(counted, 0) + 1
+    return f"{name}|{len(str(count))}:{count}"
 
 
 def _components(piece: Fetched, codec: Codec) -> list[str]:

@@ -19,7 +19,7 @@ from mappings.engine.keys import Key, compile_key, nearest
 from mappings.engine.plans import PlaceScene, Plan
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.errors import MapError
-from mappings.ids import resource_id
+from mappings.ids import id_of, named
 
 if TYPE_CHECKING:
     from mappings.engine.workshop import Workshop
@@ -135,16 +135,20 @@ def run_rows(plan: MessagePlan, run: Run, places: dict[str, list[tuple[Scope, Se
 
 def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
     if row.straight and segment is not None:
-        seats = [(plan, Seat(run, _NOBODY, segment, scope)) for plan in row.by]
+        seat = Seat(run, _NOBODY, segment, scope)
+        if row.when is not None and not row.when(seat):
+            return
+        seats = [(row.by[0], seat)]
+        seats += [(plan, Seat(run, _NOBODY, segment, scope)) for plan in row.by[1:]]
     else:
         seats = _seats(row, run, scope, segment)
         if not seats:
             return
-    seat = seats[0][1]
-    if row.when is not None:
-        asked = seat if segment is None or seat.segment is segment else Seat(run, _NOBODY, segment, scope)
-        if not row.when(asked):
-            return
+        seat = seats[0][1]
+        if row.when is not None:
+            asked = seat if segment is None or seat.segment is segment else Seat(run, _NOBODY, segment, scope)
+            if not row.when(asked):
+                return
     position = seat.position if segment is None else segment.position
     if row.make is not None:
         resource = _made(row, run, scope, seats, position)
@@ -176,19 +180,18 @@ def _seats(row: Row, run: Run, scope: Scope, segment: Segment | None) -> list[tu
 
 def _made(row: Row, run: Run, scope: Scope, seats: Sequence[tuple[Plan, Seat]], position: int) -> Resource:
     """The resource of a row: by its own key, else by the first of its maps that has a valued one."""
-    parts = row.key(seats[0][1], None) if row.key is not None else None
-    if parts is None:
+    name = row.key(seats[0][1], None) if row.key is not None else None
+    if name is None:
         for plan, seat in seats:
             if plan.key is not None:
-                parts = plan.key(seat, None)
-                if parts is not None:
+                name = plan.key(seat, None)
+                if name is not None:
                     break
     kind = seats[0][0].kind
-    if parts is None:
-        number = run.counts.get(("row", row.id), 0) + 1
-        run.counts["row", row.id] = number
-        parts = ("message", run.sha256, row.id, str(number))
-    resource = run.resource(kind, resource_id(run.namespace, kind, parts), position, scope, row.label)
+    if name is None:
+        number = run.counts[row.id] = run.counts.get(row.id, 0) + 1
+        name = named(("message", run.sha256, row.id, str(number)))
+    resource = run.resource(kind, id_of(run.namespace, kind, name), position, scope, row.label)
     scope.name(row.label, resource)
     return resource
 

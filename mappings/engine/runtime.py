@@ -226,7 +226,7 @@ class Run:
         self.root: Scope = Scope("", None)
         self.resources: list[Resource] = []
         self.by_key: dict[tuple[str, str], Resource] = {}
-        self.counts: dict[tuple[str, ...], int] = {}
+        self.counts: dict[str, int] = {}  # of rows without a key, and of equal keys
         self.references: list[
             tuple[dict[str, Any], Resource, Resource]
         ] = []  # object, where it points, where it stands
