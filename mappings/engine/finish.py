@@ -104,10 +104,12 @@ def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
     # what was kept was checked when it was made
     checked = [each for each in run.resources if each.wrote and (each.copy is None or not _untouched(each))]
     made_here = [each for each in checked if each.kind != "Provenance"]
+    listing = checked
     while True:
         again = False
-        for resource in checked:
-            if requirements(resource).items and not resource.aside:
+        listing = [each for each in listing if requirements(each).items]  # registers go, and none comes
+        for resource in listing:
+            if not resource.aside:
                 for path, slot, item in incomplete(resource):
                     _drop(run, rules, resource, path, slot, item)
         for resource in made_here:

@@ -82,11 +82,21 @@ def account(
                         carried = done.get((field, repetition) if repetition else field, 0)
                         mapped += rest.repetition(part, carried, segment, field, repetition)
             elif component_mark in text or subcomponent_mark in text:
-                mapped += rest.repetition(text, done.get(field, 0), segment, field, 0)
+                carried = done.get(field, 0)
+                count = carried.bit_count()
+                if count and subcomponent_mark not in text:
+                    # what is written has no bits of empty leaves: as many bits as leaves are all of them
+                    leaves = text.split(component_mark)
+                    if count == len(leaves) - leaves.count(""):
+                        mapped += count
+                        continue
+                mapped += rest.repetition(text, carried, segment, field, 0)
             elif done.get(field, 0) & 1:
                 mapped += 1
-            else:
+            elif cells and (segment.position, field, 0) in cells:
                 rest.take(1, segment, field, 0, text)
+            else:
+                rest.leaf(segment, field)
     found.leaves = (mapped, rest.kept, len(found.excused), len(found.residue))
     return found
 
@@ -127,6 +137,19 @@ class _Rest:
         if carried != full:
             self.take(full & ~carried, segment, field, repetition, text)
         return carried.bit_count()
+
+    def leaf(self, segment: Segment, field: int) -> None:
+        """As `take`, of a field that is one leaf of which no rule says anything."""
+        name = segment.name
+        where = _path(name, segment.number, field, 1, 1, 1)
+        found = self.found
+        for fields in self.excuses.get(segment.position, ()):
+            for which in (field, 0):
+                for component, subcomponent, rule in fields.get(which, ()):
+                    if component < 2 and subcomponent < 2:
+                        found.excused.append((where, rule))
+                        return
+        found.residue.append((where, "no-target" if self.covers(name, field, 1) else "no-rule"))
 
     def take(self, rest: int, segment: Segment, field: int, repetition: int, text: str) -> None:
         """Account for the leaves of one repetition that were not carried over."""
