@@ -454,12 +454,16 @@ def generate(ops: Sequence[Op], fields: str, status: bool = True) -> Block:
     return writer.build()
 
 
-def texts(sources: Sequence[tuple[int, int, Callable[[Any], str]]]) -> Callable[[Any], list[str]]:
+def texts(
+    sources: Sequence[tuple[int, int, Callable[[Any], str]]], when: Condition | None = None
+) -> Callable[[Any], Sequence[str]]:
     """The texts of (field, component from 0 or -1, function) in one list; the functions where it isn't so simple.
 
-    Without field (-1) the text is the function's.
+    Without field (-1) the text is the function's. None at all if the condition doesn't hold.
     """
     writer = _Writer("at.fields")
+    if when is not None:
+        writer.lines.append(f" if not ({when.text(writer)}): return ()")
     found, odd = [], []
     for field, component, long in sources:
         if field < 0:

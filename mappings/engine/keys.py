@@ -95,7 +95,9 @@ class _Alternative:
         if "within" in item or self._position():
             self.scene.local = False
         if "within" in item:
-            return self._guarded(self._within(), when)
+            if self.own is not None and "from" in item:
+                return self._within(when)
+            return self._guarded(self._within(None), when)
         if "from" not in item:
             raise MapError(self.file, self.line, "a key says `from`, `within` or `message`")
         if "as" in item:
@@ -212,18 +214,18 @@ class _Alternative:
 
         return text
 
-    def _texts(self, raw: Any) -> Callable[[Seat], list[str]]:
-        """The texts at several paths."""
+    def _texts(self, raw: Any, when: Condition | None = None) -> Callable[[Seat], Sequence[str]]:
+        """The texts at several paths; none if the condition doesn't hold."""
         sources = []
         for path in self._paths(raw):
             mine = path.owner == self.own and path.field and not path.repetition and path.subcomponent < 2
             simple = mine and path.component <= PARTS
             sources.append((path.field if simple else -1, path.component - 1, self._text(path)))
-        return texts(sources)
+        return texts(sources, when)
 
-    def _within(self) -> Key:
+    def _within(self, when: Condition | None) -> Key:
         label = str(self.item["within"])
-        read = self._texts(self.item["from"]) if "from" in self.item else None
+        read = self._texts(self.item["from"], when) if "from" in self.item else None
         some = str(self.item.get("any", "")) == "true"
         position, tag, kind = self._position(), str(self.item.get("tag", "")), self.kind
         start = f"|2:in|{len(tag)}:{tag}|"
@@ -235,7 +237,7 @@ class _Alternative:
             name = f"{start}{len(holder.kind)}:{holder.kind}|{len(holder.id)}:{holder.id}"
             if read is not None:
                 found = read(seat)
-                if not (any(found) if some else all(found)):
+                if not found or not (any(found) if some else all(found)):
                     return None
                 name += named(found)
             return _counted(seat, name, kind) if position else name
