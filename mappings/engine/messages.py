@@ -139,7 +139,8 @@ def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
         if row.when is not None and not row.when(seat):
             return
         seats = [(row.by[0], seat)]
-        seats += [(plan, Seat(run, _NOBODY, segment, scope)) for plan in row.by[1:]]
+        if len(row.by) > 1:
+            seats += [(plan, Seat(run, _NOBODY, segment, scope)) for plan in row.by[1:]]
     else:
         seats = _seats(row, run, scope, segment)
         if not seats:

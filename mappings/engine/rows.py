@@ -546,7 +546,8 @@ def _nothing(seat: Seat) -> int:
 def _conditional(step: Step, when: Condition | None) -> Step:
     if when is None:
         return step
-    return lambda seat: step(seat) if when(seat) else NONE
+    ask = when.call
+    return lambda seat: step(seat) if ask(seat) else NONE
 
 
 def _setting(place: Sink, value: Any) -> Step:

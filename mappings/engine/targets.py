@@ -202,8 +202,10 @@ def joined(there: Any, value: Any) -> dict[str, Any] | None:
     """Two objects in one if they have nothing different in common."""
     if not isinstance(there, dict) or not isinstance(value, dict):
         return None
-    if any(there.get(name, item) != item for name, item in value.items()):
-        return None
+    if not there.keys().isdisjoint(value):
+        for name, item in value.items():
+            if there.get(name, item) != item:
+                return None
     return {**there, **value}
 
 
