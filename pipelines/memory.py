@@ -19,6 +19,9 @@ __all__ = ["collecting", "settle_in"]
 
 _YOUNG = 5000  # containers made before the collector looks: what a few messages make, and give back by themselves
 _PAGE = 2 << 20
+_ROOM = 4 << 20  # bytes in large pages for what messages make: more than many of them make at once
+_BLOCK = 479  # of a bytes object that fills one of the largest blocks that Python shares out itself
+_room: list[bytes] = []  # one block in many stays, so that Python keeps the room and gives the rest to what comes
 _HUGEPAGE, _COLLAPSE = 14, 25  # madvise(2): gather in time; gather now (Linux 6.1)
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw.. \S+ \S+ 0 *(\[heap\])?")
 
@@ -28,7 +31,12 @@ def settle_in() -> int:
     gc.collect()
     gc.freeze()  # the maps are for good: the collector need not walk over them again and again
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
-    return _large_pages() if sys.platform == "linux" else 0
+    if sys.platform != "linux":
+        return 0
+    spare = [bytes(_BLOCK) for _ in range(_ROOM // 512)]
+    size = _large_pages()
+    _room[:] = spare[::1000]
+    return size
 
 
 @contextmanager
