@@ -21,4 +21,5 @@ def available() -> str | None:
 def peer(*words: str) -> subprocess.Popen[str]:
     """Start it; its lines come on standard output."""
     command = ["java", *_JVM, "-cp", f"{LIBS}/*", str(ROOT / "tools" / "hapi" / "Peer.java"), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # it keeps a file of the ids it gave where it is started
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=LIBS.parent)
