@@ -10,7 +10,7 @@ from uuid import UUID
 
 try:
     # CPython's own: OpenSSL's takes longer to set up than these few bytes take to hash, and ids are made by the dozen
-    from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]
+    from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]  # typeshed has it for some
 except ImportError:  # built without it
     from hashlib import sha1
 

@@ -60,7 +60,7 @@ class Dictionary:
 
     def components(self, datatype: str) -> tuple[Component, ...]:
         """The data type's components, component 1 first; none if it is primitive or unknown."""
-        return tuple(Component(*row) for row in self.types.get(datatype, ()))  # type: ignore[arg-type]
+        return tuple(Component(*row) for row in self.types.get(datatype, ()))  # type: ignore[arg-type]  # JSON rows
 
     def codes(self, table: str) -> frozenset[str]:
         """The codes of a table ('0001'); none if the version lists none."""

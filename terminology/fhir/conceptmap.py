@@ -27,7 +27,7 @@ _R5 = {
     "not-related-to": "disjoint",
 }
 _R4 = frozenset(
-    "relatedto equivalent equal wider subsumes narrower specializes inexact unmatched disjoint".split()  # noqa: SIM905
+    "relatedto equivalent equal wider subsumes narrower specializes inexact unmatched disjoint".split()  # noqa: SIM905 (a table of words)
 )
 _NONE = ("unmatched", "disjoint")
 _EXACT = ("equal", "equivalent")

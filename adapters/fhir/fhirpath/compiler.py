@@ -69,6 +69,7 @@ def compile_constraint(text: str, owner: str, homes: frozenset[Home] | None, def
         return truth([value], (resource, value)) is True
 
     def holds_quickly(value: Any, resource: Any) -> bool:
+        # used only where there is a quick way, see below
         return quick(value) if type(value) is dict else truth([value], (resource, value)) is True  # type: ignore[misc]
 
     return holds if quick is None else holds_quickly

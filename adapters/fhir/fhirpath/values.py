@@ -60,7 +60,7 @@ def later(left: Any, right: Any) -> bool | None:
     if type(left) is dict and type(right) is dict:
         low, high = left.get("value"), right.get("value")
         same = left.get("code") == right.get("code") and left.get("unit") == right.get("unit")
-        return low > high if same and is_number(low) and is_number(high) else None  # type: ignore[operator]
+        return low > high if same and is_number(low) and is_number(high) else None  # type: ignore[operator]  # asked before
     return None
 
 
