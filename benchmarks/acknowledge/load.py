@@ -174,7 +174,7 @@ async def _load(address: str, connections: int, supply: _Supply, tls: str) -> No
     host, port = address.rsplit(":", 1)
     ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
     opening = [
-        loop.create_connection(lambda end=end: _Client(supply, end), host, int(port), ssl=context)  # type: ignore[misc]  # lambda
+        loop.create_connection(lambda end=end: _Client(supply, end), host, int(port), ssl=context)  # type: ignore[misc]  # untyped
         for end in ends
     ]
     await asyncio.gather(*opening)
