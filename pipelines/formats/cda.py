@@ -7,51 +7,22 @@ from typing import TYPE_CHECKING
 
 import mappings.cda
 from adapters.cda import CdaError, LimitError, read
+from pipelines.formats.behind import Behind
 from pipelines.formats.source import Refusal, Source, Unit
-from pipelines.said import patients_of
 
 if TYPE_CHECKING:
-    from mappings import Mapped, MapSettings
     from mappings.cda import CdaMap
     from pipelines.channels import Channel
 
-__all__ = ["SOURCE", "CdaMaps"]
+__all__ = ["SOURCE"]
 
 
-class CdaMaps:
-    """The effective map behind the reader."""
-
-    def __init__(self, effective: CdaMap) -> None:
-        self.effective = effective
-
-    @property
-    def hash(self) -> str:
-        return self.effective.hash
-
-    @property
-    def content(self) -> bytes:
-        return self.effective.content
-
-    def map(self, body: bytes, settings: MapSettings) -> Mapped:
-        return self.effective.map(read(body), settings)
-
-    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
-        return self.effective.explain(read(body), settings)
-
-    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
-        """Whatever can be read of it names its patient."""
-        return patients_of(self.effective.map(read(body), settings))
-
-    def check(self) -> None:
-        self.effective.check()
+def _load(overlays: Sequence[str]) -> Behind[CdaMap]:
+    return Behind(mappings.cda.load(overlays), read)
 
 
-def _load(overlays: Sequence[str]) -> CdaMaps:
-    return CdaMaps(mappings.cda.load(overlays))
-
-
-def _load_content(content: bytes) -> CdaMaps:
-    return CdaMaps(mappings.cda.load_content(content))
+def _load_content(content: bytes) -> Behind[CdaMap]:
+    return Behind(mappings.cda.load_content(content), read)
 
 
 def _units(data: bytes) -> Iterator[Unit]:

@@ -10,56 +10,31 @@ import mappings.fhir
 from adapters.fhir import DecodeError, LimitExceeded, decode
 from adapters.fhir.units import units
 from mappings.fhir import FhirMap, FhirSourceError, NothingStands, NotTaken, open_container
+from pipelines.formats.behind import Behind
 from pipelines.formats.source import Maps, Refusal, Source, Unit
-from pipelines.said import patients_of
 
 if TYPE_CHECKING:
-    from mappings import Mapped, MapSettings
     from pipelines.channels import Channel
     from pipelines.validation import Validator
 
-__all__ = ["SOURCE", "FhirMaps"]
+__all__ = ["SOURCE"]
 
 
-class FhirMaps:
-    """The map behind the door."""
-
-    def __init__(self, effective: FhirMap) -> None:
-        self.effective = effective
-
-    @property
-    def hash(self) -> str:
-        return self.effective.hash
-
-    @property
-    def content(self) -> bytes:
-        return self.effective.content
-
-    def map(self, body: bytes, settings: MapSettings) -> Mapped:
-        return self.effective.map(body, settings)
-
-    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
-        return self.effective.explain(body, settings)
-
-    def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
-        """Those of what stands in it."""
-        return patients_of(self.effective.map(body, settings))
-
-    def check(self) -> None:
-        self.effective.check()
+def _bytes(body: bytes) -> bytes:
+    return body  # the map reads for itself: it says where in a hostile text it stopped
 
 
-def _load(overlays: Sequence[str]) -> FhirMaps:
-    return FhirMaps(mappings.fhir.load(tuple(overlays)))
+def _load(overlays: Sequence[str]) -> Behind[FhirMap]:
+    return Behind(mappings.fhir.load(tuple(overlays)), _bytes)
 
 
-def _load_content(content: bytes) -> FhirMaps:
-    return FhirMaps(mappings.fhir.load_content(content))
+def _load_content(content: bytes) -> Behind[FhirMap]:
+    return Behind(mappings.fhir.load_content(content), _bytes)
 
 
 def _proving(maps: Maps, validator: Validator) -> Maps:
-    assert isinstance(maps, FhirMaps)
-    return FhirMaps(maps.effective.validating(validator))
+    assert isinstance(maps, Behind)
+    return Behind(maps.effective.validating(validator), _bytes)
 
 
 def _units(data: bytes) -> Iterator[Unit]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import mappings
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read, units
 from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
+from pipelines.formats.behind import Behind, Effective
 from pipelines.formats.embedded import opened
 from pipelines.formats.source import Refusal, Source, Unit
-from pipelines.said import patients_of
 
 if TYPE_CHECKING:
-    from mappings import EffectiveMap, Mapped, MapSettings
+    from mappings import Mapped, MapSettings
     from pipelines.channels import Channel
 
 __all__ = ["SOURCE", "Hl7v2Maps"]
@@ -22,41 +22,23 @@ __all__ = ["SOURCE", "Hl7v2Maps"]
 _PATIENT_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:MSH|EVN|PID|MRG)[^\r\n]*")
 
 
-class Hl7v2Maps:
-    """An effective map behind the reader."""
-
-    def __init__(self, effective: EffectiveMap) -> None:
-        self.effective = effective
-
-    @property
-    def hash(self) -> str:
-        return self.effective.hash
-
-    @property
-    def content(self) -> bytes:
-        return self.effective.content
+class Hl7v2Maps(Behind[Effective]):
+    """Opens documents inside messages, too."""
 
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
-        return opened(self.effective.map(read(body), settings), settings)
-
-    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
-        return self.effective.explain(read(body), settings)
+        return opened(super().map(body, settings), settings)
 
     def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
         """From the header and patient segments alone."""
-        about = read(b"\r".join(_PATIENT_LINES.findall(body)))
-        return patients_of(self.effective.map(about, settings))
-
-    def check(self) -> None:
-        self.effective.check()
+        return super().patients(b"\r".join(_PATIENT_LINES.findall(body)), settings)
 
 
 def _load(overlays: Sequence[str]) -> Hl7v2Maps:
-    return Hl7v2Maps(mappings.load(overlays))
+    return Hl7v2Maps(mappings.load(overlays), read)
 
 
 def _load_content(content: bytes) -> Hl7v2Maps:
-    return Hl7v2Maps(mappings.load_content(content))
+    return Hl7v2Maps(mappings.load_content(content), read)
 
 
 def _units(data: bytes) -> Iterator[Unit]:
