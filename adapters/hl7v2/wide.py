@@ -46,7 +46,8 @@ def split(data: bytes) -> Iterator[bytes]:
         if at % width == 0 and (not at or unit(at - width) in _BEFORE) and len(behind) == 1 and not _NAME(behind):
             starts.append(at)
         at = data.find(first, at + 1)
-    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+    ends = [*starts[1:], len(data)][: len(starts)]  # none where there is no start
+    for start, end in zip(starts, ends, strict=True):
         while end > start and ((end - start) % width or unit(end - width) in _ENDS):
             end -= (end - start) % width or width
         yield data[start:end]

@@ -154,3 +154,16 @@ def test_linear(piece: bytes) -> None:
     for _ in units(piece * (1_000_000 // len(piece))):
         pass
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be", "utf-32"])
+def test_wide_units(codec: str) -> None:
+    """Cut from the bytes as they are; data that only begins like UTF-16 has no unit and raises nothing."""
+    data = "\ufeffMSH|^~\\&|A\rPID|1\r\nMSH|^~\\&|B\r".encode(codec)
+    found = bodies(data)
+    assert [each.decode("utf-16-be" if codec == "utf-16-be" else f"{codec}-le")[6:11] for each in found] == [
+        "\\&|A\r",
+        "\\&|B",
+    ]
+    assert all(each in data for each in found)
+    assert bodies(b"\xff\xfex\x00") == bodies(b"\xff\xfe\x00M\x00S\x00H") == []
