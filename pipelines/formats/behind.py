@@ -10,7 +10,7 @@ from pipelines.said import patients_of
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
 
-__all__ = ["Behind", "Effective"]
+__all__ = ["Behind", "Effective", "unread"]
 
 
 class Effective(Protocol):
@@ -59,3 +59,8 @@ class Behind(Generic[Kind]):
 
     def check(self) -> None:
         self.effective.check()
+
+
+def unread(body: bytes) -> bytes:
+    """For maps that read for themselves."""
+    return body

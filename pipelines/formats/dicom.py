@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import mappings.dicom
 from adapters.dicom import Damaged, DicomError, LimitExceeded, NotDicom, brief, looks_like, payload, read, tag_of
 from mappings.dicom.join import join, place
+from pipelines.formats.behind import Behind, Effective, unread
 from pipelines.formats.source import Refusal, Source, Together, Unit
 
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
-    from mappings.dicom import DicomMap
     from pipelines.channels import Channel
 
 __all__ = ["SOURCE", "DicomMaps"]
@@ -27,22 +27,11 @@ _HEAD = 1 << 16  # where the SOP class stands
 _DIRECTORY = b"1.2.840.10008.1.3.10"  # Media Storage Directory
 
 
-class DicomMaps:
-    """The effective map behind the reader."""
-
-    def __init__(self, effective: DicomMap) -> None:
-        self.effective = effective
-
-    @property
-    def hash(self) -> str:
-        return self.effective.hash
-
-    @property
-    def content(self) -> bytes:
-        return self.effective.content
+class DicomMaps(Behind[Effective]):
+    """Opens CDA documents inside instances, too."""
 
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
-        mapped = self.effective.map(body, settings)
+        mapped = super().map(body, settings)
         if _CDA_STORAGE not in body[:_HEAD]:
             return mapped
         from pipelines.formats import maps
@@ -51,24 +40,18 @@ class DicomMaps:
         document = document_of(mapped)
         return mapped if document is None else with_document(mapped, document, maps("cda"), settings)
 
-    def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
-        return self.effective.explain(body, settings)
-
     def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
         """Whatever can be read of it names its patient."""
         found = self.effective.map(body, settings)
         return tuple(change.id for change in found.changes if change.type == "Patient")
 
-    def check(self) -> None:
-        self.effective.check()
-
 
 def _load(overlays: Sequence[str]) -> DicomMaps:
-    return DicomMaps(mappings.dicom.load(overlays))
+    return DicomMaps(mappings.dicom.load(overlays), unread)
 
 
 def _load_content(content: bytes) -> DicomMaps:
-    return DicomMaps(mappings.dicom.load_content(content))
+    return DicomMaps(mappings.dicom.load_content(content), unread)
 
 
 def _units(data: bytes) -> Iterator[Unit]:

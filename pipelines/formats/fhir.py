@@ -10,7 +10,7 @@ import mappings.fhir
 from adapters.fhir import DecodeError, LimitExceeded, decode
 from adapters.fhir.units import units
 from mappings.fhir import FhirMap, FhirSourceError, NothingStands, NotTaken, open_container
-from pipelines.formats.behind import Behind
+from pipelines.formats.behind import Behind, unread
 from pipelines.formats.source import Maps, Refusal, Source, Unit
 
 if TYPE_CHECKING:
@@ -20,21 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["SOURCE"]
 
 
-def _bytes(body: bytes) -> bytes:
-    return body  # the map reads for itself: it says where in a hostile text it stopped
-
-
 def _load(overlays: Sequence[str]) -> Behind[FhirMap]:
-    return Behind(mappings.fhir.load(tuple(overlays)), _bytes)
+    return Behind(mappings.fhir.load(tuple(overlays)), unread)
 
 
 def _load_content(content: bytes) -> Behind[FhirMap]:
-    return Behind(mappings.fhir.load_content(content), _bytes)
+    return Behind(mappings.fhir.load_content(content), unread)
 
 
 def _proving(maps: Maps, validator: Validator) -> Maps:
     assert isinstance(maps, Behind)
-    return Behind(maps.effective.validating(validator), _bytes)
+    return Behind(maps.effective.validating(validator), unread)
 
 
 def _units(data: bytes) -> Iterator[Unit]:
