@@ -8,29 +8,24 @@ journal: neither the number of mappers nor where batches are cut shows in the re
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-import msgspec
-
-from pipelines import growing, identity, journey, replay
-from pipelines.acknowledging import HEAD, application_acknowledgement, owes_reply
+from pipelines import growing, journey, replay
+from pipelines.acknowledging import application_acknowledgement, owes_reply
+from pipelines.bodies import Bodies
+from pipelines.cases import Cases
 from pipelines.channels import Channel
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
-from pipelines.envelope import NO_FACTS
-from pipelines.errors import BlobMissing
-from pipelines.formats import FORMATS, Maps, source
+from pipelines.folding import Folding
+from pipelines.formats import Maps
 from pipelines.growing import Growing
 from pipelines.mapper import Failure, Mapper, Result, config_of
 from pipelines.outcomes import action_detail, flagged
-from pipelines.ownership import ownership
 from pipelines.pool import Inline, Mappers
 from pipelines.ports import (
     NO_EFFECT,
     Blobs,
-    Case,
     Committed,
     DeadLetter,
     Entry,
@@ -38,18 +33,16 @@ from pipelines.ports import (
     Merge,
     Outcome,
     State,
-    StoredClaim,
 )
-from pipelines.registers import shown
 from pipelines.replay import JournalReader
-from pipelines.said import Spoken, whole
+from pipelines.said import Spoken
 from pipelines.settings import Pipeline, Settings
 from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged
 from pipelines.stamp import Origin, effective
 from pipelines.translation import prove
+from pipelines.window import Window
 from pipelines.writermetrics import WriterMetrics
 
-_READ = 64  # entries per look into the journal: each may hold 1 MiB
 _BATCH_BYTES = 32 << 20
 
 
@@ -71,44 +64,38 @@ class Writer:
     ) -> None:
         self._state = state
         self._journal = journal
-        self._blobs = blobs
-        self._mappers = mappers
         self._channels = channels
         self._pipeline = pipeline
         self._effective_map = effective_map
         self.metrics = metrics or WriterMetrics()
         self._committed = committed
-        self._cursor = self._read_to = state.cursor()
-        self._pending: deque[Entry] = deque()  # on their way through the mappers
-        self._failed: dict[int, Failure] = {}  # those that never got there
-        self._pending_size = 0
-        self._more = True  # the journal may hold entries we haven't read
+        self._cursor = state.cursor()
+        self._bodies = Bodies(blobs)
+        self._window = Window(journal, self._bodies, mappers, pipeline, self._cursor)
         self._memory = Memory(state)
         self._draft = Draft(self._memory)
         self._growing = Growing(state)
-        self._replaying = False
-        self._people: dict[bytes, identity.Person] = {}
-        self._begun = 0.0
-        self._ownership = ownership()
+        self._cases = Cases(state, channels)
+        self._folding = Folding(state, self._growing, self._cases, channels, self.metrics)
+        self._begun = 0.0  # when the open batch was begun
         self._clocks: dict[str, int | None] = {}
         self._maps: set[str] = set()
-        self._asides = 0
+        self._replaying = False
         self.released = 0
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def step(self, timeout: float = 0.25) -> bool:
         """Do the next thing there is to do; False: nothing is left to do, and all of it is committed."""
-        self._fill()
-        if not self._pending:
+        entry = self._window.fill()
+        if entry is None:
             self.commit()
             return False
-        entry = self._pending[0]
-        result = self._result(entry, timeout) if entry.kind == "message" else None
+        result = self._window.result(entry, self._patience(timeout)) if entry.kind == "message" else None
         if result is None and entry.kind == "message":
             self.commit()  # the mappers are behind: what is done needn't wait for them
             return True
-        self._pending_size -= self._pending.popleft().size
+        self._window.take()
         if self._draft.empty:
             self._begun = time.monotonic()
         if result is None:
@@ -120,24 +107,22 @@ class Writer:
             self.commit()
         return True
 
-    def _result(self, entry: Entry, timeout: float) -> Result | None:
-        """What the mappers made of it, waiting no longer than an open batch may stay open."""
-        if entry.seq in self._failed:
-            return self._failed.pop(entry.seq)
-        if not self._draft.empty:
-            timeout = min(timeout, self._begun + self._pipeline.batch_ms / 1000 - time.monotonic())
-        return self._mappers.result(entry.seq, max(0.0, timeout))
+    def _patience(self, timeout: float) -> float:
+        """Seconds to wait for the mappers: no longer than an open batch may stay open."""
+        if self._draft.empty:
+            return timeout
+        return min(timeout, self._begun + self._pipeline.batch_ms / 1000 - time.monotonic())
 
     def _act(self, action: Entry) -> None:
         """An operator's action in its turn."""
         self.commit()
-        body = self._body(action)
+        body = self._bodies.read(action)
         quiet = growing.quiet_of(body)
         if quiet is None:
             tally = replay.act(self, self._state, self._journal, body)
             self._clocks.clear()
         else:
-            tally = self._fold_quiet(action, action.received_at - quiet)
+            tally = self._folding.quiet(self._draft, action, action.received_at - quiet)
         self._done(Outcome(action, "action", detail=action_detail(tally)))
 
     @property
@@ -154,12 +139,12 @@ class Writer:
 
     def poll(self) -> bool:
         """As `step`, after a new look into the journal."""
-        self._more = True
+        self.look()
         return self.step()
 
     def look(self) -> None:
         """There may be new entries: the next step reads the journal again."""
-        self._more = True
+        self._window.look()
 
     def _full(self) -> bool:
         draft, pipeline = self._draft, self._pipeline
@@ -169,42 +154,6 @@ class Writer:
             or draft.size >= _BATCH_BYTES
             or time.monotonic() - self._begun >= pipeline.batch_ms / 1000
         )
-
-    def _fill(self) -> None:
-        """Hand entries to the mappers, up to the window."""
-        pipeline = self._pipeline
-        while self._more and len(self._pending) <= pipeline.window_messages - pipeline.window_messages // 4:
-            if self._pending and self._pending_size >= pipeline.window_bytes:
-                return
-            room = max(1, pipeline.window_messages - len(self._pending))
-            entries = self._journal.read(self._read_to, min(_READ, room))
-            self._more = bool(entries)
-            for entry in entries:
-                self._submit(entry)
-                self._read_to = entry.seq
-
-    def _submit(self, entry: Entry) -> None:
-        if entry.kind == "message":
-            try:
-                self._mappers.submit(entry.seq, entry.channel, self._body(entry))
-            except BlobMissing as error:
-                self._failed[entry.seq] = _gone(error)
-        self._pending.append(entry)
-        self._pending_size += entry.size
-
-    def _body(self, entry: Entry) -> bytes:
-        if entry.body is not None:
-            return entry.body
-        if not entry.blob:
-            raise BlobMissing("the message's bytes were erased")
-        row = source(entry.format) if entry.format in FORMATS else None
-        if row is None or row.brief is None:
-            return self._blobs.read(entry.sha256)
-        try:
-            with self._blobs.open(entry.sha256) as stream:
-                return row.brief(stream, entry.sha256, entry.size)
-        except row.errors as error:
-            raise BlobMissing(f"blob {entry.sha256.hex()} is damaged: {error}") from error
 
     def commit(self) -> None:
         """Make durable what is settled so far."""
@@ -229,19 +178,11 @@ class Writer:
         """Queue the application acknowledgement that the sender asked for, durable with what it speaks of."""
         channel = self._channels.get(entry.channel)
         if channel is not None and owes_reply(entry, channel):
-            reply = application_acknowledgement(entry, self._head(entry), channel, failure, time.time_ns() // 1000)
+            reply = application_acknowledgement(
+                entry, self._bodies.head(entry), channel, failure, time.time_ns() // 1000
+            )
             if reply is not None:
                 self._draft.outbound.append(reply)
-
-    def _head(self, entry: Entry) -> bytes:
-        """The beginning of a message, enough for its header."""
-        if entry.body is not None or not entry.blob:
-            return (entry.body or b"")[:HEAD]
-        try:
-            with self._blobs.open(entry.sha256) as stream:
-                return stream.read(HEAD)
-        except BlobMissing:
-            return b""
 
     def _message(self, entry: Entry, result: Result) -> None:
         """A message in its turn."""
@@ -270,9 +211,9 @@ class Writer:
         policy = Policy(wait)
         said = [Incoming(each, origin) for each in spoken.said]
         known = self._draft.known([(each.type, each.id) for each in spoken.said])
-        case = None if wait else self._contradiction(entry, spoken, known)
-        if case is None and self._replaying and self._state.cases(entry=entry.seq):
-            self._draft.verdicts.append((entry.seq, "resolved"))
+        case = None if wait else self._cases.contradiction(self._draft, entry, spoken, known)
+        if case is None and self._replaying:
+            self._cases.closed(self._draft, entry)
         if case is not None and case.held and not released:
             self._draft.cases.append(case)
             self._done(self._outcome(entry, "held", spoken, when, clock, 0))
@@ -283,92 +224,19 @@ class Writer:
         if status == "held":
             self._draft.holds.append(Hold(entry.seq, spoken.patients))
         else:
-            headers = self._marked(case, released)
+            headers = self._cases.passed(self._draft, case, released=released)
             for incoming, current, result in zip(said, before, results, strict=True):
                 self._store(entry, incoming, current, result, headers)
             self._draft.merges += [Merge(*pair, entry.seq) for pair in spoken.merges]
             self._keep_map(entry.channel, spoken.map_hash)
             for part in spoken.parts:
-                if self._growing.add(entry, part, origin):
-                    self._fold(entry, (part.type, part.id))
+                self._folding.add(self._draft, entry, part, origin)
             for each in spoken.said:
                 if each.type == "Patient" and each.owned:
-                    self._ask_again(each.id)
+                    self._cases.ask_again(self._draft, each.id)
         unchanged = sum(isinstance(result, Unchanged) for result in results)
         self._done(self._outcome(entry, status, spoken, when, clock, unchanged))
         return status
-
-    # -- whose it is -------------------------------------------------------------------------------------------
-
-    def _contradiction(self, entry: Entry, spoken: Spoken, known: Mapping[tuple[str, str], Known]) -> Case | None:
-        """What a message says of its patient, against who that is known to be. Claims are kept to be asked again."""
-        claim = spoken.claim
-        if claim is None:
-            return None
-        if claim.subject:
-            person = msgspec.json.encode(claim.person)
-            self._draft.claims.append(StoredClaim(claim.patient, claim.subject, entry.seq, entry.channel, person))
-        current = known.get(("Patient", claim.patient))
-        if current is None:
-            return None
-        elements = identity.contradictions(self._person(current), claim.person)
-        if not elements or (claim.subject and self._state.released(claim.patient, claim.subject, elements)):
-            return None  # an operator has decided for the study as a whole: what comes later is no new case
-        held = self._channels[entry.channel].identity == "hold"
-        return Case(entry.seq, entry.channel, claim.patient, claim.subject, elements, held)
-
-    def _person(self, known: Known) -> identity.Person:
-        """Who a patient is known to be; remembered by the version's digest."""
-        found = self._people.get(known.digest)
-        if found is None:
-            shows = shown(known.registers.cells)
-            names = [
-                name
-                for (path, _), value in shows.items()
-                if path == "name" and isinstance(value, list)
-                for name in value
-            ]
-            found = identity.person_of(
-                {"gender": shows.get(("gender", "")), "birthDate": shows.get(("birthDate", "")), "name": names}
-            )
-            if len(self._people) >= 4096:
-                self._people.clear()
-            self._people[known.digest] = found
-        return found
-
-    def _marked(self, case: Case | None, released: bool) -> Mapping[str, str]:
-        """Headers of the records of a message whose patient may be another; the case goes to the worklist."""
-        if case is None:
-            return NO_FACTS
-        if released:
-            self._draft.verdicts.append((case.entry, "released"))
-        else:
-            self._draft.cases.append(replace(case, held=False))
-        return {identity.HEADER: ",".join(case.elements)}
-
-    def _ask_again(self, patient: str) -> None:
-        """The owner has spoken: studies and documents of the patient that said otherwise are cases now, and cases that
-        no longer contradict are resolved."""
-        claims = {claim.subject: claim for claim in self._state.claims(patient)}
-        claims |= {claim.subject: claim for claim in self._draft.claims if claim.patient == patient}
-        current = self._draft.known([("Patient", patient)]).get(("Patient", patient))
-        if not claims or current is None:
-            return
-        person = self._person(current)
-        cases = (*self._state.cases(patient=patient), *(each for each in self._draft.cases if each.patient == patient))
-        open_ = {case.entry for case in cases}
-        for claim in claims.values():
-            said = msgspec.json.decode(claim.person, type=identity.Person)
-            elements = identity.contradictions(person, said)
-            decided = self._state.released(patient, claim.subject, elements)
-            if elements and claim.entry not in open_ and not decided:
-                self._draft.cases.append(Case(claim.entry, claim.channel, patient, claim.subject, elements, False))
-        for case in cases:
-            kept = claims.get(case.subject)
-            if kept is not None and not case.held:
-                said = msgspec.json.decode(kept.person, type=identity.Person)
-                if not identity.contradictions(person, said):
-                    self._draft.verdicts.append((case.entry, "resolved"))
 
     def _store(
         self, entry: Entry, incoming: Incoming, known: Known | None, result: Settled, headers: Mapping[str, str]
@@ -376,35 +244,6 @@ class Writer:
         self._draft.add(entry, incoming, known, result, headers=headers)
         if isinstance(result, NewVersion):
             self.metrics.record(incoming.said.group)
-
-    def _fold_quiet(self, action: Entry, received_before: int) -> dict[str, int]:
-        """Make anew whatever was added to, but not lately."""
-        due = self._state.stale(received_before)
-        for growth in due:
-            self._fold(action, (growth.type, growth.id))
-        return {"folded": len(due)}
-
-    def _fold(self, entry: Entry, key: tuple[str, str]) -> None:
-        """Make a resource of all its parts, as what `entry` says. It is a function of the parts, and replaced whole."""
-        parts = self._growing.parts(key)
-        changes, _ = growing.fold(key, [part.content for part in parts])
-        self._growing.folded(key)
-        channel = self._channels.get(parts[-1].channel)
-        said = [whole(change, self._ownership, channel.topics if channel else {}) for change in changes]
-        known = self._draft.known([(each.type, each.id) for each in said])
-        origin = Origin(entry.received_at, entry.channel, entry.seq)
-        subject = f"{key[0]}/{key[1]}"
-        closed = {entry for entry, _ in self._draft.verdicts}
-        cases = [case for case in self._state.cases(subject=subject, limit=64) if case.entry not in closed]
-        cases += [case for case in self._draft.cases if case.subject == subject]
-        headers = {identity.HEADER: ",".join(cases[0].elements)} if cases else NO_FACTS
-        for each in said:
-            current = known.get((each.type, each.id))
-            incoming = Incoming(each, origin)
-            result = journey.settle(current, incoming, Policy())
-            self._draft.add(entry, incoming, current, result, again=True, headers=headers)
-            if isinstance(result, NewVersion):
-                self.metrics.record(each.group)
 
     def _outcome(
         self, entry: Entry, status: str, spoken: Spoken, when: int, clock: int | None, unchanged: int
@@ -470,15 +309,7 @@ class Writer:
 
     def map_now(self, entry: Entry) -> Result:
         """Map an entry out of turn."""
-        self._asides += 1
-        ticket = -self._asides
-        try:
-            self._mappers.submit(ticket, entry.channel, self._body(entry))
-        except BlobMissing as error:
-            return _gone(error)
-        while (result := self._mappers.result(ticket, 1.0)) is None:
-            pass  # ends: the mappers answer every message within its time limit
-        return result
+        return self._window.aside(entry)
 
     def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool, released: bool = False) -> None:
         """Settle an earlier entry at its own place and time, in a batch of its own."""
@@ -516,10 +347,6 @@ class Writer:
         self._draft.solved.append(entry.seq)
         self._done(Outcome(entry, "expired", clock=self._state.clock(entry.channel, entry.seq)))
         self.commit()
-
-
-def _gone(error: BlobMissing) -> Failure:
-    return Failure("gone", "", str(error))
 
 
 def settle_all(folder: DataFolder, state: State, settings: Settings) -> int:
