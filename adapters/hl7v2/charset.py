@@ -1,60 +1,37 @@
 """Character sets of a message (HL7 v2 chapter 2.15.9.18, MSH-18; Table 0211): bytes to text, never losing a byte.
 
 The first repetition of MSH-18 governs; further ones name the sets reached by ISO 2022 escapes. A declaration that the
-bytes contradict is reported and the text decoded by what they are: UTF-8 where they are valid UTF-8, else as declared,
-each invalid byte read as Windows-1252 (a superset of ISO 8859-1's printable half, so that no byte is lost).
+bytes contradict is reported, and the text decoded by what they are, in this order: UTF-8 where they are valid UTF-8
+(text of another set is so only by chance, and if very short), what MSH-18 declares, another of its sets, the set of
+the country in MSH-17 where MSH-18 says nothing that fits. A byte that is invalid even so is read as Windows-1252, which
+has all of ISO 8859-1's printable characters, so that no byte is lost.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
 
+from adapters.hl7v2 import charset_names, cns11643, iso2022
+from adapters.hl7v2.charset_names import ISO_2022, MULTIBYTE
 from adapters.hl7v2.issue import Issue
 
 LOSSLESS = "tabellion.lossless"  # the codec error handler below
 DEFAULT = "utf-8"
 FALLBACK = "cp1252"
-
-# Table 0211 and the spellings met in the field, compared without case, blanks and punctuation.
-_NAMES = {
-    "ASCII": "ascii",
-    "USASCII": "ascii",
-    "ANSIX341986": "ascii",
-    "ISOIR6": "ascii",
-    "UNICODEUTF8": "utf-8",
-    "UTF8": "utf-8",
-    "UNICODE": "utf-8",  # withdrawn in v2.5 ("UNICODE" was UCS-2); real UCS-2 bytes are recognised before this table
-    "UNICODEUTF16": "utf-16",
-    "UTF16": "utf-16",
-    "UNICODEUTF32": "utf-32",
-    "UTF32": "utf-32",
-    "GB180302000": "gb18030",
-    "GB18030": "gb18030",
-    "GBK": "gb18030",
-    "GB2312": "gb18030",
-    "CP936": "gb18030",
-    "BIG5": "big5hkscs",
-    "KSX1001": "cp949",
-    "EUCKR": "cp949",
-    "ISOIR87": "iso2022_jp_ext",
-    "JISX0202": "iso2022_jp_ext",
-    "JAS2020": "iso2022_jp_ext",
-    "ISOIR159": "iso2022_jp_ext",
-    "ISOIR14": "shift_jis",  # JIS X 0201: one byte a character; shift_jis holds it and ASCII
-    "ISOIR13": "shift_jis",
-    "SHIFTJIS": "cp932",
-    "EUCJP": "euc_jp",
-    "WINDOWS1252": "cp1252",
-    "CP1252": "cp1252",
-    "WINDOWS1250": "cp1250",
-    "WINDOWS1251": "cp1251",
-    **{f"{prefix}8859{part}": f"iso8859-{part}" for prefix in ("", "ISO") for part in (*range(1, 12), 13, 14, 15, 16)},
+# MSH-17 (ISO 3166, three letters or two) -> what its hospitals send where they don't say what
+_OF_COUNTRY = {
+    **dict.fromkeys(("CHN", "CN"), "gb18030"),
+    **dict.fromkeys(("TWN", "TW", "HKG", "HK", "MAC", "MO"), "big5hkscs"),
+    **dict.fromkeys(("KOR", "KR"), "cp949"),
+    **dict.fromkeys(("JPN", "JP"), "cp932"),
 }
-_ISO_2022 = frozenset({"ISOIR87", "ISOIR159", "ISOIR14", "ISOIR13"})
-# Latin alphabets: text of theirs that happens to be valid UTF-8 with multi-byte characters doesn't occur.
-_LATIN = frozenset(f"iso8859-{part}" for part in (1, 2, 3, 4, 9, 10, 13, 14, 15, 16)) | {"cp1252"}
+# what senders of a set use in its place, tried where the bytes are not valid in the set declared
+_NEAR = {ISO_2022: "cp932", "shift_jis": "cp932", cns11643.NAME: "big5hkscs"}
+_SWITCHES = frozenset({ISO_2022, "shift_jis"})
+_EAST_ASIAN = re.compile("[\u0800-\uffff]")
+_SEQUENCE = re.compile(rb"\x1b([\x20-\x2f]{1,3}[\x30-\x7e])")
+_C1 = re.compile("[\x80-\x9f]")
 
 
 def _lossless(error: UnicodeError) -> tuple[str, int]:
@@ -69,54 +46,100 @@ _CP1252 = tuple(bytes([byte]).decode("cp1252", "replace").replace("\ufffd", chr(
 codecs.register_error(LOSSLESS, _lossless)
 
 
-@lru_cache(maxsize=256)
-def codec(declared: str) -> str | None:
-    """Python's codec for MSH-18 with `~` between its repetitions; None if unknown, '' if empty."""
-    names = [re.sub(r"[^0-9A-Z]", "", name.upper()) for name in declared.split("~")]
-    if any(name in _ISO_2022 for name in names[1:]):
-        return "iso2022_jp_ext" if names[0] in _ISO_2022 or names[0] in ("", "ASCII") else _NAMES.get(names[0])
-    return _NAMES.get(names[0]) if names[0] else ""
-
-
-def decode(body: bytes, declared: str, issues: list[Issue]) -> tuple[str, str]:
-    """Text of the message and the codec used; `declared` is MSH-18 with `~` between repetitions.
+def decode(body: bytes, declared: str, country: str, issues: list[Issue]) -> tuple[str, str]:
+    """Text of the message and the codec used; `declared` is MSH-18 with `~` between repetitions, `country` MSH-17.
 
     Any bytes have a text. Issues are added where the text is not what was declared.
     """
-    name = codec(declared)
-    if name is None:
+    names = charset_names.codecs(declared)
+    if names[0] is None:
         issues.append(_issue("error", "not-supported", "the character set in MSH-18 is not known"))
-        name = ""
-    elif name.startswith(("utf-16", "utf-32")):
+    name = next((each for each in names if each and each != "ascii"), "")
+    if name.startswith(("utf-16", "utf-32")):
         issues.append(_issue("warning", "value", "the bytes are not in the character set that MSH-18 declares"))
         name = ""
-    if body.isascii() and b"\x1b" not in body:
-        return body.decode("ascii"), DEFAULT if name == "ascii" else name or DEFAULT
-    if name == "ascii":
-        if not body.isascii():
-            issues.append(_issue("warning", "value", "MSH-18 declares ASCII; the bytes are not"))
-        name = ""
-    utf8 = _strict(body, DEFAULT)
-    if name in _LATIN and utf8 is not None:
-        issues.append(_issue("warning", "value", "MSH-18 declares a Latin character set; the bytes are UTF-8"))
-        return utf8, DEFAULT
-    if name and name != DEFAULT:
-        text = _strict(body, name)
-        if text is not None:
-            return (_windows(body, issues), FALLBACK) if name == "iso8859-1" and _has_c1(text) else (text, name)
-        if utf8 is not None:
-            issues.append(_issue("warning", "value", "the bytes are UTF-8, not what MSH-18 declares"))
-            return utf8, DEFAULT
+    if b"\x1b" in body and (name in _SWITCHES or body.isascii() or name.startswith("iso8859")):
+        switched = _switched(body, names, name, issues)
+        if switched is not None:
+            return switched
+    if body.isascii():
+        return body.decode("ascii"), name or DEFAULT
+    if names[0] == "ascii":
+        issues.append(_issue("warning", "value", "MSH-18 declares ASCII; the bytes are not"))
+    return _eight_bit(body, name, name == names[0], country.upper(), issues)
+
+
+def _switched(body: bytes, names: tuple[str | None, ...], name: str, issues: list[Issue]) -> tuple[str, str] | None:
+    """The text where the bytes hold ISO 2022 sequences; None if they don't, or are something else in spite of them."""
+    if not any(iso2022.designates(found[1]) for found in _SEQUENCE.finditer(body)):
+        return None
+    upper = name if name == "shift_jis" or name.startswith("iso8859") else "ascii"
+    try:
+        text = iso2022.decoded(body, upper)
+    except UnicodeDecodeError:
+        if not body.isascii() and _strict(body, DEFAULT) is not None:
+            return None
+        text = iso2022.decoded(body, upper, LOSSLESS)
         issues.append(_issue("error", "value", "bytes that MSH-18's character set lacks, read as Windows-1252"))
-        return body.decode(name, LOSSLESS), name
-    if utf8 is not None:
+    if len(names) == 1 and name not in _SWITCHES:
+        issues.append(_issue("warning", "value", "ISO 2022 escape sequences, of which MSH-18 says nothing"))
+    return text, name if name.startswith("iso8859") else ISO_2022
+
+
+def _eight_bit(body: bytes, name: str, first: bool, country: str, issues: list[Issue]) -> tuple[str, str]:
+    utf8 = _strict(body, DEFAULT)
+    if utf8 is not None and (name in ("", DEFAULT) or _surely_utf8(body, utf8, name)):
+        if name not in ("", DEFAULT):
+            issues.append(_issue("warning", "value", "the bytes are UTF-8, not what MSH-18 declares"))
         return utf8, DEFAULT
-    text = body.decode(DEFAULT, LOSSLESS)
+    if name not in ("", DEFAULT):
+        return _as_declared(body, name, first, issues)
+    usual = _OF_COUNTRY.get(country)
+    text = None if usual is None else _strict(body, usual)
+    if usual is not None and text is not None and _hardly_utf8(body):
+        issues.append(_issue("warning", "value", "not in MSH-18's character set: read in that of MSH-17's country"))
+        return text, usual
     if name == DEFAULT:
         issues.append(_issue("error", "value", "bytes that are not the declared UTF-8, read as Windows-1252"))
-        return text, DEFAULT
+        return body.decode(DEFAULT, LOSSLESS), DEFAULT
     issues.append(_issue("warning", "value", "no usable character set in MSH-18 and not UTF-8: read as Windows-1252"))
-    return text, FALLBACK
+    return body.decode(DEFAULT, LOSSLESS), FALLBACK
+
+
+def _as_declared(body: bytes, name: str, first: bool, issues: list[Issue]) -> tuple[str, str]:
+    text = _strict(body, name)
+    if text is None:
+        near = _NEAR.get(name)
+        text = None if near is None else _strict(body, near)
+        if near is not None and text is not None:
+            issues.append(_issue("warning", "value", "the bytes are in a character set near to that of MSH-18"))
+            return text, near
+        issues.append(_issue("error", "value", "bytes that MSH-18's character set lacks, read as Windows-1252"))
+        return body.decode(name, LOSSLESS), name
+    if not first:
+        issues.append(_issue("warning", "value", "the bytes are in a set that MSH-18 names, but not first"))
+    if not name.startswith("iso8859") or _C1.search(text) is None:
+        return text, name
+    issues.append(_issue("information", "value", "control characters of ISO 8859 read as Windows-1252's characters"))
+    if name == "iso8859-1":
+        return body.decode(FALLBACK, LOSSLESS), FALLBACK
+    return _C1.sub(lambda found: _CP1252[ord(found[0])], text), name
+
+
+def _surely_utf8(body: bytes, text: str, name: str) -> bool:
+    """Whether valid UTF-8 is UTF-8, although `name` was declared.
+
+    In a set of one byte a character a run of UTF-8's form makes no word. In one of two bytes a name of two characters
+    may have it, but not that of the three bytes that all of East Asia's characters take.
+    """
+    return name not in MULTIBYTE or _EAST_ASIAN.search(text) is not None or _strict(body, name) is None
+
+
+def _hardly_utf8(body: bytes) -> bool:
+    """Whether there is more that is not UTF-8 than is: not a text of UTF-8 that was cut inside a character."""
+    good = len(body.decode(DEFAULT, "ignore").encode())
+    plain = len(body.decode("ascii", "ignore"))
+    return len(body) - good > good - plain
 
 
 def _strict(body: bytes, name: str) -> str | None:
@@ -124,18 +147,6 @@ def _strict(body: bytes, name: str) -> str | None:
         return body.decode(name)
     except UnicodeDecodeError:
         return None
-
-
-_C1 = re.compile("[\x80-\x9f]")
-
-
-def _has_c1(text: str) -> bool:
-    return _C1.search(text) is not None
-
-
-def _windows(body: bytes, issues: list[Issue]) -> str:
-    issues.append(_issue("information", "value", "control characters of ISO 8859-1 read as Windows-1252 letters"))
-    return body.decode(FALLBACK, LOSSLESS)
 
 
 def _issue(severity: str, code: str, text: str) -> Issue:

@@ -9,21 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# ISO 2022 designations of 8-bit sets (G1): the text's upper half is read in this set
-_UPPER_HALF = {
-    "2D41": "iso8859-1",
-    "2D42": "iso8859-2",
-    "2D43": "iso8859-3",
-    "2D44": "iso8859-4",
-    "2D4C": "iso8859-5",
-    "2D47": "iso8859-6",
-    "2D46": "iso8859-7",
-    "2D48": "iso8859-8",
-    "2D4D": "iso8859-9",
-    "2D54": "tis_620",
-}
-_ASCII = frozenset({"2842", "284A"})  # back to ASCII, JIS X 0201 Roman
-_SEVEN_BIT = ("iso2022_jp_2", "iso2022_jp_ext")
+from adapters.hl7v2 import iso2022
 
 
 @lru_cache(maxsize=64)
@@ -42,23 +28,23 @@ def switched(text: str, escape: str, charset: str) -> str:
     code, mark = "", ""
     for found in _pattern(escape).finditer(text):
         parts.append(_decode(mark, code, text[at : found.start()], charset))
-        code, mark, at = (found[1] or found[2]).upper(), found[0], found.end()
+        code, mark, at = (found[1] or found[2]), found[0], found.end()
     parts.append(_decode(mark, code, text[at:], charset))
     return "".join(parts)
 
 
 def _decode(mark: str, code: str, run: str, charset: str) -> str:
-    if not code or code in _ASCII:
+    if not code:
+        return run
+    sequence = bytes.fromhex(code)
+    half = iso2022.designates(sequence)
+    if half is None:
+        return mark + run
+    if half == "ascii":
         return run
     try:
-        if code in _UPPER_HALF:
-            return run.encode(charset).decode(_UPPER_HALF[code])
-        sequence = b"\x1b" + bytes.fromhex(code) + run.encode("ascii")
+        if half == "lower":
+            return iso2022.decoded(run.encode("ascii"), "ascii", lower=sequence)
+        return iso2022.decoded(b"\x1b" + sequence + run.encode(charset), charset)
     except UnicodeError:
         return mark + run
-    for name in _SEVEN_BIT:
-        try:
-            return sequence.decode(name)
-        except UnicodeDecodeError:
-            continue
-    return mark + run

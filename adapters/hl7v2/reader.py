@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from adapters.hl7v2 import charset as charsets
+from adapters.hl7v2 import charset_names, dictionary, wide
 from adapters.hl7v2 import delimiters as delimiter_rules
-from adapters.hl7v2 import dictionary, wide
 from adapters.hl7v2.delimiters import Delimiters
 from adapters.hl7v2.errors import HeaderError, LimitError
 from adapters.hl7v2.escape import ILLEGAL, unescape
@@ -113,7 +113,7 @@ def _text(body: bytes, issues: list[Issue]) -> tuple[str, str, bytes]:
         body = first_unit(body, issues)
         if not body.startswith(b"MSH"):
             raise HeaderError("no MSH segment")
-        text, charset = charsets.decode(body, _declared(body), issues)
+        text, charset = charsets.decode(body, *_declared(body), issues)
     if codec or len(body.translate(None, _CONTROLS)) != len(body):
         text = _without_controls(text, issues)
     if "\n" in text:
@@ -123,15 +123,29 @@ def _text(body: bytes, issues: list[Issue]) -> tuple[str, str, bytes]:
     return text, charset, body
 
 
-def _declared(body: bytes) -> str:
-    """MSH-18 from the bytes, with `~` between repetitions."""
+def _declared(body: bytes) -> tuple[str, str]:
+    """MSH-18 from the bytes, with `~` between repetitions, and MSH-17."""
     header = re.split(rb"[\r\n]", body[:65536], maxsplit=1)[0]
-    fields = header.split(header[3:4], 18) if header[3:4] else []
+    separator = header[3:4]
+    fields = header.split(separator) if separator else []
     if len(fields) < 18:
-        return ""
-    declared = fields[17].split(header[3:4], 1)[0].decode("latin-1").strip()
-    repetition = header[5:6].decode("latin-1")
-    return declared.replace(repetition, "~") if repetition and not repetition.isalnum() else declared
+        return "", ""
+    declared = fields[17]
+    if not header.isascii():
+        # a second byte of a character before MSH-18 may look like the separator, which moves the fields
+        for field in fields[17:24]:
+            codec = charset_names.codecs(field.decode("latin-1"))[0]
+            if codec in charset_names.MULTIBYTE:
+                text = header.decode(codec, charsets.LOSSLESS).split(separator.decode("latin-1"))
+                if len(text) > 17 and text[17] == field.decode("latin-1"):
+                    fields = [part.encode(codec, "replace") for part in text]
+                    declared = field
+                    break
+    repetition, component = header[5:6].decode("latin-1"), header[4:5]
+    names = declared.split(component, 1)[0] if component and not component.isalnum() else declared
+    text17 = fields[16][:9].decode("latin-1").strip()
+    text18 = names.decode("latin-1").strip()
+    return (text18.replace(repetition, "~") if repetition and not repetition.isalnum() else text18), text17
 
 
 def _without_controls(text: str, issues: list[Issue]) -> str:
