@@ -96,10 +96,10 @@ def nearest(version: str) -> str:
     """The known version nearest to MSH-12.1: itself, else the latest before it, else the first."""
     if version in VERSIONS:
         return version
-    found = re.match(r"\s*[vV]?(\d+(?:\.\d+){0,3})", version[:40])
+    found = re.search(r"\d+(?:[.,]\d+){1,3}", version[:40]) or re.search(r"\d+", version[:40])  # `V2.4`, `HL7 2,5`
     if not found:
         return DEFAULT_VERSION
-    wanted = _key(found[1])
+    wanted = _key(found[0].replace(",", "."))
     return next((known for known in reversed(VERSIONS) if _key(known) <= wanted), VERSIONS[0])
 
 

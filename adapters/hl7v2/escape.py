@@ -1,8 +1,8 @@
 """Escape sequences in text fields (HL7 v2 chapter 2.7): field text to plain text, always a legal FHIR string.
 
 `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\ \\P\\` are the delimiters; `\\Xhh..\\` bytes in the message's character set; `\\.br\\`
-and the other formatting commands become line breaks and blanks; highlighting `\\H\\ \\N\\` goes; `\\Z..\\` and anything
-unknown stays as it stands, a stray escape character too.
+and the other formatting commands, in either case, become line breaks and blanks; highlighting `\\H\\ \\N\\` goes;
+`\\Z..\\` and anything unknown stays as it stands, a stray escape character too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from adapters.hl7v2.delimiters import STANDARD, Delimiters
 # line feed; the rest a replacement character, so that it shows that something stood there.
 ILLEGAL = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {11: "\n", 12: "\n"}
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_WIDE_END = re.compile(rb"\x00([\r\n\t])")
 _MOST_BLANKS = 200  # `\.sp..\` and `\.sk..\` take a count from the sender
 
 _LINES = {"br": 1, "ce": 1}  # formatting commands (2.7.6) that end a line; fi nf in ti only set margins
-_FORMAT = r"\.(?P<command>br|sp|fi|nf|in|ti|sk|ce)(?P<count>\s{0,4}[+-]?\d{0,9})\s{0,4}"
+_FORMAT = r"\.(?P<command>(?i:br|sp|fi|nf|in|ti|sk|ce))(?P<count>\s{0,4}[+-]?\d{0,9})\s{0,4}"
 
 
 def unescape(text: str, delimiters: Delimiters, charset: str) -> str:
@@ -64,7 +65,7 @@ def _compiled(delimiters: Delimiters, charset: str) -> Callable[[str], str]:
             return letters[letter]
         run = found["hex"]
         if run is not None:
-            return bytes.fromhex(digits.sub("", run)).decode(charset, LOSSLESS)
+            return _text(bytes.fromhex(digits.sub("", run)), charset)
         return _format(found["command"], found["count"])
 
     def plain(text: str) -> str:
@@ -73,7 +74,14 @@ def _compiled(delimiters: Delimiters, charset: str) -> Callable[[str], str]:
     return plain
 
 
+def _text(run: bytes, charset: str) -> str:
+    if not charset.startswith(("utf-16", "utf-32")) and b"\x00" in run:
+        run = _WIDE_END.sub(rb"\1", run)  # a line break sent in sixteen bits: `\X000D\`
+    return run.decode(charset, LOSSLESS)
+
+
 def _format(command: str, count: str) -> str:
+    command = command.lower()
     if command in _LINES:
         return "\n"
     if command not in ("sp", "sk"):

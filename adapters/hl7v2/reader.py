@@ -21,9 +21,14 @@ from adapters.hl7v2.structure import derive
 from adapters.hl7v2.units import first_unit
 
 _CONTROLS = bytes(code for code in range(32) if code not in (9, 10, 13))
-_LINE_ENDS = re.compile("[\x0b\x1c]*[\r\n][\x0b\x1c\r\n]*")
+# framing, and what C programs (NUL) and DOS editors (SUB) leave at the end of lines and files
+_PADDING = "\x00\x0b\x1a\x1c"
+_LINE_ENDS = re.compile(f"[{_PADDING}]*[\r\n][{_PADDING}\r\n]*")
+_UNKNOWN = re.compile("[A-Z][A-Z0-9]{1,5}").fullmatch  # the name of a segment that no version and no site can have
+_NO_PADDING = dict.fromkeys(map(ord, _PADDING))
 _IGNORED = " \t\ufeff"
 _NAME = re.compile("[A-Za-z][A-Za-z0-9]{2}").fullmatch
+_HEADER = 12  # a header has its version, MSH-12, at least
 _HEADER_TEXT = 200  # of MSH-9 and MSH-12: more than any value of theirs
 
 
@@ -149,8 +154,8 @@ def _declared(body: bytes) -> tuple[str, str]:
 
 
 def _without_controls(text: str, issues: list[Issue]) -> str:
-    """VT and FS at line ends are framing and go; other control characters can't stand in a FHIR string."""
-    text = _LINE_ENDS.sub(lambda found: found[0].translate({11: None, 28: None}), text).strip("\x0b\x1c\r\n")
+    """Framing and padding at line ends go; other control characters can't stand in a FHIR string."""
+    text = _LINE_ENDS.sub(lambda found: found[0].translate(_NO_PADDING), text).strip(_PADDING + "\r\n")
     cleaned = text.translate(ILLEGAL | {11: "\ufffd", 12: "\ufffd"})
     if cleaned != text:
         issues.append(Issue("warning", "value", None, None, "control characters in the text were replaced"))
@@ -183,6 +188,8 @@ def _segments(text: str, delimiters: Delimiters, limits: Limits, issues: list[Is
         name = fields[0]
         if len(name) != 3 or len(fields) == 1 or not _NAME(name):
             fields = _segment_fields(line, separator)
+            if not fields and len(segments) == 1 and len(segments[0].fields) > _HEADER and _UNKNOWN(name):
+                fields = line.split(separator)  # a header that is whole takes no more text
             if not fields:
                 _continue(segments[-1], ["\n", *line.split(separator)] if line.strip(_IGNORED) else [], tail, issues)
                 continue

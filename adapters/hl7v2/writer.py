@@ -23,6 +23,7 @@ Value: TypeAlias = "str | Sequence[str | Sequence[str | Sequence[str]]]"
 """A field: its text, or its repetitions; each a text or its components; each a text or its subcomponents."""
 
 _LINES = re.compile(rb"([\r\n]+)")
+_BLANK = b" \t\x00\x0b\x1a\x1c"  # a line of these is none of the reader's segments
 _WIDE = ("utf-16", "utf-32")
 _STATEFUL = ("iso2022",)  # a line's bytes depend on the lines before it
 
@@ -111,7 +112,7 @@ def _spliced(message: Message, changed: Segment) -> bytes:
     """The source with one segment's line written anew; all of it anew where lines and segments don't pair."""
     if not message.charset.startswith((*_WIDE, *_STATEFUL)):
         parts = _LINES.split(message.source)
-        lines = [place for place in range(0, len(parts), 2) if parts[place].strip(b" \t\x0b\x1c")]
+        lines = [place for place in range(0, len(parts), 2) if parts[place].strip(_BLANK)]
         if len(lines) == len(message.segments):
             parts[lines[changed.position]] = _encode(_line(changed, message), message.charset)
             return b"".join(parts)

@@ -18,6 +18,8 @@ ROWS = [
     ("\\P\\", "#"),
     ("\\E\\F\\E\\", "\\F\\"),  # an escaped escape character opens nothing
     ("one\\.br\\two", "one\ntwo"),
+    ("one\\.BR\\two\\.Sp2\\three", "one\ntwo\n\nthree"),
+    ("one\\X000D\\two\\X000d000a\\three", "one\rtwo\r\nthree"),
     ("one\\.sp\\two\\.sp3\\three\\.sp+2\\four", "one\ntwo\n\n\nthree\n\nfour"),
     ("a\\.sk4\\b\\.ce\\c", "a    b\nc"),
     ("a\\.fi\\b\\.nf\\c\\.in+4\\d\\.ti-2\\e", "abcde"),

@@ -78,6 +78,14 @@ def test_missing_header_field(number: int, name: str, value: bytes) -> None:
         ("2.6.1", "2.6", True),
         ("1.0", "2.1", True),
         ("V2.4", "2.4", True),
+        ("HL7 2.4", "2.4", True),
+        ("D.2.5", "2.5", True),
+        ("2,3", "2.3", True),
+        ("2.3.", "2.3", True),
+        ("2.7.1", "2.7", True),
+        ("2.8.2", "2.8.2", False),
+        ("2.5.1 ", "2.5.1", False),
+        ("2.5.1^CHN&China&ISO3166_1^2.16&x&ISO", "2.5.1", False),
         ("latest", "2.5.1", True),
         ("99999999999999999999", "2.8.2", True),
     ],
@@ -139,6 +147,22 @@ def test_junk_before_the_header() -> None:
     message = read(b"junk\r\n" + HEAD)
     assert [i.code for i in message.issues] == ["structure"]
     assert message.control_id == "77"
+
+
+@pytest.mark.parametrize("end", [b"\0", b"\r\0\0", b"\r\x1a", b"\x1a", b"\0\r\0PV1|1\0\0\r\n\x1a\r"])
+def test_padding(end: bytes) -> None:
+    """What C programs and DOS editors leave at line ends is no text: OBX-11 stays F."""
+    message = read(HEAD + b"\rOBX|1|ST|x||y||||||F" + end)
+    assert lines(message)[0] == "OBX|1|ST|x||y||||||F"
+    assert lines(message)[1:] == (["PV1|1"] if b"PV1" in end else [])
+    assert message.issues == []
+
+
+@pytest.mark.parametrize("line", ["PIDX|1|x", "PV|1", "ZPAT|1"])
+def test_the_header_takes_no_text(line: str) -> None:
+    """A line after MSH whose name is none of a segment is kept as one: joined to the header it would spoil MSH-12."""
+    message = read(HEAD + b"\r" + line.encode() + b"\rPID|1")
+    assert (message.version, lines(message), message.issues) == ("2.5", [line, "PID|1"], [])
 
 
 def test_control_characters() -> None:
