@@ -1,12 +1,13 @@
 """What in a message breaks the standard of its version (HL7 v2 chapters 2.5 to 2.12), by segment-field-component.
 
 Structure: segments and groups that are required, too many, out of order, or not of this structure. Fields: required,
-repetitions, components beyond the data type's, form of primitives, codes of tables, fields that the version withdrew
-or doesn't have. Lengths are left to profiles: the dictionaries hold none, and v2.7 withdrew most of them.
+repetitions, length, components beyond the data type's, form of primitives, codes of tables, fields that the version
+withdrew or doesn't have.
 
-An `error` breaks the standard; a `warning` is what it leaves open, or where the dictionaries disagree: fields past the
+An `error` breaks the standard; a `warning` is what it leaves open, or where its versions disagree: fields past the
 version's last, codes of user-defined tables (type IS, and coded types) and of tables that grow, fields that this one
-version requires and its neighbours don't. Texts never hold a value of the message.
+version requires and its neighbours don't, lengths that another version allows, and those of components (which never
+added up to those of fields). Texts never hold a value of the message.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from adapters.hl7v2 import dictionary
+from adapters.hl7v2.conformance.lengths import length, longest
 from adapters.hl7v2.conformance.lexical import WORDS, fits
 from adapters.hl7v2.conformance.profile import Profile
 from adapters.hl7v2.dictionary import Child, Component, Dictionary, Field
@@ -193,7 +195,21 @@ class _Fields:
             datatype = self._value_type()
         for place, part in enumerate(parts, 1):
             if part and part != NULL:
+                yield from self._length(part, self._segment.name, number, (number, place))
                 yield from self._value(part, datatype, definition.table, (number, place), 1)
+
+    def _length(self, text: str, name: str, number: int, at: tuple[int, ...]) -> Iterator[Issue]:
+        """One occurrence of a field, or a component of a data type: its characters, separators included."""
+        most = length(self._book.version, name, number)
+        if not most or len(text) <= most or len(self._plain(text)) <= most:
+            return
+        field = len(at) == 2
+        finding = _error if field and 0 < longest(name, number) < len(self._plain(text)) else _warning
+        label = f"{name}-{number}" if field else f"component {number} of {name}"
+        yield finding("too-long", self._at(*at), f"{label} has at most {most} characters in this version")
+
+    def _plain(self, text: str) -> str:
+        return unescape(text, self._message.delimiters, self._message.charset)
 
     def _value_type(self) -> str:
         """OBX-5 is of the type that OBX-2 says, as far as there is one."""
@@ -217,6 +233,7 @@ class _Fields:
         for number, component in enumerate(components, 1):
             part = parts[number - 1] if number <= len(parts) else ""
             inner = table if number == 1 and datatype in _CODED and table else component.table
+            yield from self._length(part, datatype, number, (*at, number))
             yield from self._component(part, component, inner, (*at, number), depth)
         if any(parts[len(components) :]):
             where = self._at(*at, len(components) + 1)
@@ -232,7 +249,7 @@ class _Fields:
             yield from self._value(text, component.type, table, at, depth + 1)
 
     def _primitive(self, text: str, datatype: str, table: str | None, at: tuple[int, ...]) -> Iterator[Issue]:
-        text = unescape(text, self._message.delimiters, self._message.charset)
+        text = self._plain(text)
         if not text or text == NULL:
             return
         if not fits(datatype, text):

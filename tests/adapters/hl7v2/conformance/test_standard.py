@@ -71,6 +71,11 @@ def test_what_conforms_is_silent(lines: list[str]) -> None:
         (changed(ORU, 3, ORU[3].replace("|NM|", "|QQ|")), ("error", "code-invalid", "OBX[1]-2[1].1.1")),
         (changed(ORU, 3, ORU[3].replace("^LN", "^HL70001")), ("warning", "code-invalid", "OBX[1]-3[1].3.1")),
         (changed(ORU, 3, ORU[3].replace("5.4", "5^4")), ("error", "structure", "OBX[1]-5[1].1.1")),
+        # lengths: PID-8 has one character in all versions, MSH-10 20 in this one and 199 in v2.6
+        (changed(ADT, 2, ADT[2].replace("|F", "|FEMALE")), ("error", "too-long", "PID[1]-8[1].1.1")),
+        (changed(ADT, 0, ADT[0].replace("|C1|", f"|{'C' * 21}|")), ("warning", "too-long", "MSH[1]-10[1].1.1")),
+        (changed(ADT, 2, ADT[2].replace("4711", "4" * 16)), ("warning", "too-long", "PID[1]-3[1].1.1")),
+        (changed(ADT, 2, ADT[2].replace("4711", "1~" + "4" * 241)), ("error", "too-long", "PID[1]-3[2].1.1")),
         ([ADT[0].replace("2.5.1", "2.6"), *ADT[1:], "DG1|1|I10|A"], ("warning", "structure", "DG1[1]-2[1].1.1")),
         # only version 2.3 of the dictionaries requires ORC-7
         ([ORU[0].replace("2.5.1", "2.3"), ORU[1], "ORC|RE", *ORU[2:]], ("warning", "required", "ORC[1]-7[1].1.1")),
@@ -78,6 +83,15 @@ def test_what_conforms_is_silent(lines: list[str]) -> None:
 )
 def test_each_breach_at_its_place(lines: list[str], expected: tuple[str, str, str]) -> None:
     assert expected in found(*lines)
+
+
+def test_length_is_of_the_text() -> None:
+    """An escape sequence counts as what it stands for; what has no limit has none; v2.8 states none."""
+    patient = changed(ADT, 2, ADT[2].replace("4711", "\\T\\" * 15))
+    assert not {each for each in found(*patient) if each[1] == "too-long"}
+    assert not {each for each in found(*changed(ORU, 3, "OBX|1|TX|1^x^LN||" + "x" * 90_000)) if each[1] == "too-long"}
+    newer = changed(changed(ADT, 0, ADT[0].replace("2.5.1", "2.8")), 2, ADT[2].replace("4711", "4" * 400))
+    assert not {each for each in found(*newer) if each[1] == "too-long"}
 
 
 def test_a_value_type_of_the_version_is_no_breach() -> None:
