@@ -21,12 +21,12 @@ from mappings.leaves import leaves
 from mappings.leaves.base import Invalid, LeafContext
 from mappings.leaves.time import as_utc, instant, offset_of
 from mappings.trees.account import Excuses, account
+from mappings.trees.compiler import Compiler
 from mappings.trees.dispatch import Dispatch, read_dispatch
 from mappings.trees.finish import changes_of, settle_resources
 from mappings.trees.library import Library, library_of, read_library
 from mappings.trees.making import Maker
 from mappings.trees.run import Resource, Run
-from mappings.trees.shop import Shop
 from mappings.values import Mapped, MapSettings
 
 __all__ = ["CdaMap", "document_id", "load", "load_content"]
@@ -43,7 +43,7 @@ class CdaMap:
         self.library = library
         tables = [self._table(name) for name in ("CodeSystems", "Identifiers", "Units")]
         functions = leaves_of(*tables)
-        self.shop = Shop(library, {**leaves(), **functions}, FUNCTIONS, VOCABULARY)
+        self.shop = Compiler(library, {**leaves(), **functions}, FUNCTIONS, VOCABULARY)
         maker = Maker(_identify, lambda: self._dispatch, _about_another)
         self.shop.emit, self.shop.dispatch = maker.emit, maker.dispatch
         self._maker = maker

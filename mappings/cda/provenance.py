@@ -7,8 +7,8 @@ from typing import Any
 from mappings.ids import resource_id
 from mappings.leaves.base import Invalid
 from mappings.leaves.time import instant
+from mappings.trees.absent import ABSENT
 from mappings.trees.run import MAPPED, Resource, Run
-from mappings.trees.shop import ABSENT
 
 __all__ = ["provenance"]
 

@@ -11,7 +11,8 @@ from mappings.engine.yamlfile import Dict, List, line_of
 from mappings.errors import MapError
 from mappings.trees.guards import Guard
 from mappings.trees.paths import Predicate, Source
-from mappings.trees.shop import Plan, Shop
+from mappings.trees.plan import Plan
+from mappings.trees.shop import Shop
 
 __all__ = ["Dispatch", "Way", "read_dispatch"]
 
@@ -88,22 +89,16 @@ def _rows(raw: Dict, key: str) -> Any:
 
 
 def _way(row: Dict, rank: int, shop: Shop) -> Way:
-    everything = frozenset({"*", "negated"})
-    guard = None
-    if "guard" in row:
-        guard = shop.guards.get(row["guard"])
-        if guard is None:
-            raise MapError(_FILE, row.line, f"there is no guard {row['guard']}")
+    guard = shop.guard(row["guard"], _FILE, row.line) if "guard" in row else None
     plan = shop.plan(row["emit"], _FILE, row.line) if "emit" in row else None
     if plan is not None and any(each.guard is None for each in plan.leaves()):
         raise MapError(_FILE, row.line, f"{row['emit']} has no guard: a statement must pass one")
     if plan is None and guard is None:
         raise MapError(_FILE, row.line, "a row with `open` names its guard")
     excused = tuple(
-        (shop.source(path, _FILE, row.line, everything), f"{_FILE}: {reason}")
-        for path, reason in row.get("excused", {}).items()
+        (shop.anything(path, _FILE, row.line), f"{_FILE}: {reason}") for path, reason in row.get("excused", {}).items()
     )
-    opened = shop.source(row["open"], _FILE, row.line, everything) if "open" in row else None
+    opened = shop.anything(row["open"], _FILE, row.line) if "open" in row else None
     return Way(rank, row.line, plan, opened, guard, excused)
 
 
@@ -114,10 +109,7 @@ def _by_code(raw: Any, shop: Shop) -> Callable[[Node], tuple[bool, Way | None]]:
     """
     if raw is None:
         return lambda node: (False, None)
-    table = shop.library.table(str(raw["table"]))
-    if table is None:
-        raise MapError(_FILE, raw.line, f"there is no table {raw['table']}")
-    shop.used_tables.add(table.name)
+    table = shop.table(str(raw["table"]), _FILE, raw.line)
     ways = {
         code: Way(2000, targets[0].line, shop.plan(targets[0].code, table.file, targets[0].line), None, None, ())
         for code, targets in table.rows.items()

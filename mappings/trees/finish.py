@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.fhir import definitions
+from mappings.trees.plan import Rule
 from mappings.trees.run import ASIDE, EXCUSED, Resource, Run
-from mappings.trees.shop import Rule
 from mappings.trees.writing import names_of
 from mappings.values import Change, Element
 

@@ -10,8 +10,8 @@ from adapters.cda import Node
 from mappings.ids import resource_id
 from mappings.trees.dispatch import Dispatch, Way
 from mappings.trees.guards import Verdict
+from mappings.trees.plan import Plan, copied, excuse
 from mappings.trees.run import MAPPED, Resource, Run
-from mappings.trees.shop import Plan, _copy, _excuse
 
 __all__ = ["Maker"]
 
@@ -53,7 +53,7 @@ class Maker:
             wrote = row(node, resource, resource.body, resource.trace) or wrote
         resource.wrote = resource.wrote or wrote
         for source, reason in chosen.excused:
-            _excuse(run, source, node, f"{chosen.map.file}: {reason}")
+            excuse(run, source, node, f"{chosen.map.file}: {reason}")
         return resource
 
     def dispatch(self, node: Node, run: Run) -> list[Resource]:
@@ -74,7 +74,7 @@ class Maker:
             run.refuse(node, f"nothing is made of the statements inside: {verdict.refused}")
             return []
         for source, reason in way.excused:
-            _excuse(run, source, node, reason)
+            excuse(run, source, node, reason)
         found: list[Resource] = []
         if way.open is not None:
             for place, _ in way.open.fetch(node):
@@ -113,7 +113,7 @@ class Maker:
 def _judged(plan: Plan, verdict: Verdict, node: Node, resource: Resource) -> None:
     """Write what the guard says; what it was judged by is carried by that."""
     for put, value in plan.sets[id(verdict)]:
-        put(resource.body, _copy(value))
+        put(resource.body, copied(value))
     for name in ("moodCode", "negationInd"):
         if name in node.attrs:
             resource.trace.append((0, MAPPED, node.attribute_leaf(name)))

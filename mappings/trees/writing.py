@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from adapters.fhir import Element, definitions
 
-__all__ = ["Put", "compile_put", "names_of"]
+__all__ = ["Put", "compile_put", "inner_home", "names_of"]
 
 Put: TypeAlias = Callable[[dict[str, Any], Any], bool]
 """Body and value → whether the value stands there now (also if it stood there before)."""
@@ -21,13 +21,19 @@ def names_of(home: tuple[str, str], element: Element) -> tuple[str, ...]:
     return tuple(names) + tuple(f"_{name}" for name in names if not name.startswith("_"))
 
 
+def inner_home(home: tuple[str, str], elements: tuple[Element, ...]) -> tuple[str, str]:
+    """The home in which the last element of a path below `home` stands."""
+    inner = elements[-2].home if len(elements) > 1 else home
+    if inner is None:
+        raise ValueError(f"{elements[-1].name} has no place")
+    return inner
+
+
 def compile_put(home: tuple[str, str], elements: tuple[Element, ...]) -> Put:
     """A writer. A value never replaces another one: the first stands."""
     *parents, last = elements
-    inner = parents[-1].home if parents else home
+    inner = inner_home(home, elements)
     name = last.name
-    if inner is None:
-        raise ValueError(f"{name} has no place")
     stem = name.removeprefix("_")
     rivals = tuple(each for each in names_of(inner, last) if each not in (stem, f"_{stem}")) if last.choice else ()
     walk = [(each.name, each.repeats) for each in parents]
