@@ -15,8 +15,9 @@ from typing import Any, cast
 
 from adapters.dicom import tag_of, tag_text
 from adapters.fhir import JsonValue, is_code
-from mappings.dicom.leaves import Partly, coding, date_time, decimal, display_name, full_date, string, uid_urn
+from mappings.dicom.leaves import Partly, coding, decimal, display_name, string, uid_urn
 from mappings.dicom.run import INVALID, Made, Node, Run, items
+from mappings.dicom.times import date_time, full_date
 from mappings.values import Element
 
 __all__ = ["Content", "make_content"]

@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from adapters.dicom import Instance, read, tag_of
 from mappings.dicom.content import make_content
-from mappings.dicom.leaves import instant_of, moment
-from mappings.dicom.library import Files, Maps, emit_resource, load_maps, vendors_of
+from mappings.dicom.library import Files, Maps, load_maps, vendors_of
+from mappings.dicom.resources import emit_resource
 from mappings.dicom.run import INVALID, NO_RULE, Made, Node, Run
 from mappings.dicom.study import content, study_key
+from mappings.dicom.times import instant_of, moment
 from mappings.dicom.vocabulary import Schemes
 from mappings.errors import SettingsError
 from mappings.values import Mapped, MapSettings, Part
@@ -80,16 +81,18 @@ class DicomMap:
 
     def explain(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
         """`element <- source <- rule`, a line for each element written."""
-        run = self._run(self.read(body), settings)
-        self._make(run)
+        instance = self.read(body)
+        run = self._run(instance, settings)
+        self._make(run, self._maps_for(instance))
         return tuple(run.lineage)
 
     def map_instance(self, instance: Instance, settings: MapSettings) -> Mapped:
         """What one instance says."""
         run = self._run(instance, settings)
-        part = self._make(run)
+        maps = self._maps_for(instance)
+        part = self._make(run, maps)
         dataset = instance.dataset
-        leaves, residue, excused = _leaves(instance, run, run.maps.excused)
+        leaves, residue, excused = _leaves(instance, run, maps.excused)
         partial = bool(residue) or any(issue.severity == "error" for issue in run.issues)
         member = dataset.text(_SOP_INSTANCE)
         return Mapped(
@@ -117,7 +120,6 @@ class DicomMap:
         sha256 = instance.sha256.hex()
         run = Run(
             root=Node(dataset),
-            maps=self._of(self._vendor(instance)[0]),
             settings=settings,
             zone=zone(settings.zone),
             schemes=Schemes(self._systems, uids, settings.base, self._parts),
@@ -132,11 +134,11 @@ class DicomMap:
                 run.say("error", "required", None, f"{name} is missing")
         return run
 
-    def _make(self, run: Run) -> bytes:
+    def _make(self, run: Run, maps: Maps) -> bytes:
         """Fire every map; the instance's part of its study."""
         run.labels["study"] = Made("ImagingStudy", run.study)
-        for label in run.maps.instance:
-            wanted = run.maps.resources[str(label)]
+        for label in maps.instance:
+            wanted = maps.resources[str(label)]
             before = run.begin()
             emit_resource(wanted, run, run.root, wanted.label, "")
             run.end(before, True)
@@ -144,8 +146,8 @@ class DicomMap:
             if made is not None:
                 run.labels[wanted.label] = made
             if made is not None and made.type == "DiagnosticReport":
-                make_content(run, made, run.maps.content)
-        return content(run.maps.study, run, self.hash)
+                make_content(run, made, maps.content)
+        return content(maps.study, run, self.hash)
 
     def _vendor(self, instance: Instance) -> tuple[str, str]:
         manufacturer = instance.dataset.text(_MANUFACTURER).upper()
@@ -154,6 +156,9 @@ class DicomMap:
             if manufacturer.startswith(vendor.manufacturers) and (not vendor.models or model.startswith(vendor.models)):
                 return vendor.name, vendor.charset
         return "", ""
+
+    def _maps_for(self, instance: Instance) -> Maps:
+        return self._of(self._vendor(instance)[0])
 
     def _of(self, vendor: str) -> Maps:
         if vendor not in self._maps:

@@ -18,7 +18,6 @@ from mappings.values import Change, Element, MapSettings
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from mappings.dicom.library import Maps
     from mappings.dicom.vocabulary import Schemes
 
 __all__ = ["Made", "Node", "Run", "Source"]
@@ -75,7 +74,6 @@ class Run:
     """State of mapping one instance. `scope`: key of the study, for what has no identity of its own beyond it."""
 
     root: Node
-    maps: Maps
     settings: MapSettings
     zone: ZoneInfo | None
     schemes: Schemes

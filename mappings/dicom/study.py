@@ -13,9 +13,9 @@ from hashlib import sha256
 from typing import Any, cast
 
 from adapters.fhir import JsonValue, decode_trusted, encode
-from mappings.dicom.leaves import instant_of
 from mappings.dicom.rows import Row
 from mappings.dicom.run import Run
+from mappings.dicom.times import instant_of
 from mappings.values import Change, Element
 
 __all__ = ["Folded", "content", "fold", "study_key"]
