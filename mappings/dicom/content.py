@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from adapters.dicom import tag_of, tag_text
-from adapters.fhir import JsonValue, is_code
-from mappings.dicom.leaves import Partly, coding, decimal, display_name, string, uid_urn
+from adapters.fhir import JsonValue
+from mappings.dicom.contentvalues import VALUE_TYPES, read_value
+from mappings.dicom.leaves import coding, uid_urn
 from mappings.dicom.run import INVALID, Made, Node, Run, items
-from mappings.dicom.times import date_time, full_date
+from mappings.dicom.times import date_time
 from mappings.values import Element
 
 __all__ = ["Content", "make_content"]
@@ -28,18 +29,11 @@ _CONCEPT, _CODE_VALUE, _SCHEME = (
     tag_of("CodeValue"),
     tag_of("CodingSchemeDesignator"),
 )
-_TEXT, _CODE, _MEASURED = tag_of("TextValue"), tag_of("ConceptCodeSequence"), tag_of("MeasuredValueSequence")
-_NUMBER, _UNITS = tag_of("NumericValue"), tag_of("MeasurementUnitsCodeSequence")
-_QUALIFIER = tag_of("NumericValueQualifierCodeSequence")
-_DATE, _TIME, _DATE_TIME = tag_of("Date"), tag_of("Time"), tag_of("DateTime")
-_PERSON, _UID = tag_of("PersonName"), tag_of("UID")
 _OBSERVED, _OBSERVATION_UID = tag_of("ObservationDateTime"), tag_of("ObservationUID")
 _REFERENCED, _REFERENCED_UID = tag_of("ReferencedSOPSequence"), tag_of("ReferencedSOPInstanceUID")
 _REFERENCED_CLASS = tag_of("ReferencedSOPClassUID")
 _OFFSET = tag_of("TimezoneOffsetFromUTC")
-_UCUM = "http://unitsofmeasure.org"
 _OBS_STATUS = {"partial": "preliminary"}
-_REASONS = {"114000": "not-a-number", "114001": "negative-infinity", "114002": "positive-infinity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +91,9 @@ def _item(report: _Report, node: Node, heading: dict[str, Any] | None, into: lis
         _container(report, node, concept, key, heading, into, depth)
         return
     before = run.begin()
-    value, shown = _value(report, node, kind)
+    value, shown = read_value(report.run, node, kind, report.rules.units)
     if value is None and kind not in ("IMAGE", "COMPOSITE", "WAVEFORM"):
-        run.end(before, False, why=INVALID if kind in _VALUES else "no-rule")
+        run.end(before, False, why=INVALID if kind in VALUE_TYPES else "no-rule")
         return
     if shown:
         report.lines.append(f"{'  ' * depth}{name + ': ' if name else ''}{shown}")
@@ -197,9 +191,9 @@ def _explained(report: _Report, node: Node, parent: dict[str, Any], depth: int) 
             continue
         concept, _ = _concept(run, item)
         # obs-7: a component never has the code of the Observation that it is in
-        if kind in _VALUES and concept is not None and concept != parent and not items(item, _CONTENT):
+        if kind in VALUE_TYPES and concept is not None and concept != parent and not items(item, _CONTENT):
             before = run.begin()
-            value, shown = _value(report, item, kind)
+            value, shown = read_value(report.run, item, kind, report.rules.units)
             run.end(before, value is not None, why=INVALID)
             if value is not None:
                 _take(run, item, "mapped")
@@ -275,89 +269,3 @@ def _observed(run: Run, node: Node) -> str | None:
     offset = run.root.dataset.text(_OFFSET)
     found = _once(run, node, _OBSERVED, lambda run, text: date_time(run, text, offset))
     return found if isinstance(found, str) else None
-
-
-# -- values ------------------------------------------------------------------------------------------------------------
-
-
-def _value(report: _Report, node: Node, kind: str) -> tuple[dict[str, Any] | None, str]:
-    """(the elements that hold the value, the value as text)."""
-    reader = _VALUES.get(kind)
-    return (None, "") if reader is None else reader(report, node)
-
-
-def _text(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    value = string(report.run, report.run.text(node, _TEXT))
-    return ({"valueString": value}, value) if value else (None, "")
-
-
-def _code(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    found = items(node, _CODE)
-    made = coding(report.run, found[0]) if found else None
-    return ({"valueCodeableConcept": {"coding": [made]}}, str(made.get("display", ""))) if made else (None, "")
-
-
-def _num(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    """Number and unit change each other's meaning: without a number there is a reason, never another number."""
-    run = report.run
-    for measured in items(node, _MEASURED):
-        text = run.text(measured, _NUMBER)
-        value = decimal(run, text)
-        if value is None:
-            break
-        quantity: dict[str, Any] = {"value": value}
-        for unit in items(measured, _UNITS):
-            made = coding(run, unit) or {}
-            code = report.rules.units.get(unit.dataset.text(_CODE_VALUE), unit.dataset.text(_CODE_VALUE))
-            quantity["unit"] = made.get("display") or code
-            if unit.dataset.text(_SCHEME).upper() in ("UCUM", "UCM") and is_code(code):
-                quantity |= {"system": _UCUM, "code": code}
-        return {"valueQuantity": quantity}, f"{text} {quantity.get('unit', '')}".strip()
-    for qualifier in items(node, _QUALIFIER):
-        coding(run, qualifier)
-        reason = _REASONS.get(qualifier.dataset.text(_CODE_VALUE), "unknown")
-        system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-        return {"dataAbsentReason": {"coding": [{"system": system, "code": reason}]}}, reason
-    return None, ""
-
-
-def _day(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    value = full_date(report.run, report.run.text(node, _DATE))
-    return ({"valueDateTime": value}, value) if value else (None, "")
-
-
-def _clock(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    text = report.run.text(node, _TIME)
-    whole = date_time(report.run, f"20000101{text.replace(':', '')}", "+0000") if text else None
-    if whole is None or isinstance(whole, Partly) or "T" not in whole:
-        return None, ""
-    value = whole[11:].removesuffix("+00:00")
-    return {"valueTime": value}, value
-
-
-def _moment(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    offset = report.run.root.dataset.text(_OFFSET)
-    value = date_time(report.run, report.run.text(node, _DATE_TIME), offset)
-    return ({"valueDateTime": value}, value) if value else (None, "")
-
-
-def _person(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    value = display_name(report.run, report.run.text(node, _PERSON))
-    return ({"valueString": value}, value) if value else (None, "")
-
-
-def _uid(report: _Report, node: Node) -> tuple[dict[str, Any] | None, str]:
-    value = uid_urn(report.run, report.run.text(node, _UID))
-    return ({"valueString": value}, value) if value else (None, "")
-
-
-_VALUES: dict[str, Callable[[_Report, Node], tuple[dict[str, Any] | None, str]]] = {
-    "TEXT": _text,
-    "CODE": _code,
-    "NUM": _num,
-    "DATE": _day,
-    "TIME": _clock,
-    "DATETIME": _moment,
-    "PNAME": _person,
-    "UIDREF": _uid,
-}
