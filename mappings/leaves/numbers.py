@@ -12,7 +12,7 @@ from decimal import Decimal
 from adapters.fhir import JsonValue
 from mappings.leaves.base import Invalid, Leaf, LeafContext, LeafResult
 
-__all__ = ["LEAVES"]
+__all__ = ["LEAVES", "power_unit"]
 
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _MEASURED = re.compile(rf"\s*(<=|>=|<|>|≤|≥|=)?\s*({_NUMBER})\s*", re.ASCII)
@@ -21,6 +21,8 @@ _BOTH = re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|to|\.\.)\s*({_NUMBER})\
 _BOUND = re.compile(rf"\s*[\[(]?\s*(<=|>=|≤|≥)\s*({_NUMBER})\s*[\])]?\s*", re.ASCII)
 _COMPARATORS = {"<": "<", "<=": "<=", "≤": "<=", ">": ">", ">=": ">=", "≥": ">="}
 _PLAIN = re.compile(_NUMBER, re.ASCII)
+_TEN = re.compile(r"(?:[xX*]\s*)?10", re.ASCII)
+_EXPONENT = re.compile(r"[+-]?[0-9]{1,2}\s*(?:/.*)?", re.ASCII)
 _DIGITS = 18
 """FHIR asks for 18 significant digits (datatypes.html#decimal)."""
 
@@ -91,12 +93,17 @@ def number(text: str, context: LeafContext) -> Decimal:
     return _number(text)
 
 
+def power_unit(code: str, text: str) -> str:
+    """`10^9/L` in OBX-6, sent without escaping: its two components are one unit; '' where they are something else."""
+    return f"{code}^{text}" if _TEN.fullmatch(code) and _EXPONENT.fullmatch(text) else ""
+
+
 def _quantity(number: str, unit: Sequence[str]) -> LeafResult:
     """A SimpleQuantity of a bound, with the unit that OBX-6 gives for the result."""
     value = _decimal(number)
     found: dict[str, JsonValue] = {"value": value}
     if unit[1] or unit[0]:
-        found["unit"] = unit[1] or unit[0]
+        found["unit"] = power_unit(unit[0], unit[1]) or unit[1] or unit[0]
     return found
 
 

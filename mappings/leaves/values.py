@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mappings.leaves.base import Invalid, Leaf, LeafContext, Partly
+from mappings.leaves.numbers import power_unit
 from mappings.leaves.time import date_time, instant
 
 __all__ = ["LEAVES"]
@@ -41,8 +42,17 @@ def words(texts: Sequence[str], context: LeafContext) -> str | None:
 def measured_text(texts: Sequence[str], context: LeafContext) -> str | None:
     """OBX-5.1 to .4, OBX-6.1, OBX-6.2 -> the value as text with its unit, where it is no number of FHIR."""
     value = " ".join(text.strip() for text in texts[:4] if text.strip())
-    unit = unit_text(texts[4:], context)
-    return f"{value} {unit}" if value and unit else value or None
+    return _with_unit(value, unit_text(texts[4:], context)) or None
+
+
+def text_with_unit(texts: Sequence[str], context: LeafContext) -> str | None:
+    """OBX-5, OBX-6.1, OBX-6.2 -> a text and the unit that it is in; nothing for blanks alone."""
+    return _with_unit(texts[0], unit_text(texts[1:], context)) if texts[0].strip() else None
+
+
+def _with_unit(value: str, unit: str | None) -> str:
+    said = not value or value.split()[-1:] == [unit]
+    return value if said or not unit else f"{value.rstrip()} {unit}"
 
 
 def hyphened(texts: Sequence[str], context: LeafContext) -> str | None:
@@ -144,6 +154,9 @@ def _row(text: str) -> list[str]:
 def unit_text(texts: Sequence[str], context: LeafContext) -> str | None:
     """CWE.1, CWE.2 without CWE.3 -> Quantity.unit: both, where nothing makes the code a code."""
     code, text = (each.strip() for each in texts)
+    power = power_unit(code, text)
+    if power:
+        return power
     if code and text and code != text and code.upper() not in _table("Unit.csv"):
         return f"{code} ({text})"
     return text or code or None
@@ -158,6 +171,7 @@ LEAVES = {
     "lines": Leaf(lines, arity=0, produces=("string", "markdown"), all=True),
     "words": Leaf(words, arity=0, produces=("string", "markdown")),
     "measured-text": Leaf(measured_text, arity=6, produces=("string",)),
+    "text-with-unit": Leaf(text_with_unit, arity=3, produces=("string",)),
     "hyphened": Leaf(hyphened, arity=0, produces=("string",)),
     "media-type": Leaf(media_type, arity=2, produces=("code",)),
     "attachment-data": Leaf(attachment_data, arity=2, produces=("base64Binary",)),

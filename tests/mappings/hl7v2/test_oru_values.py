@@ -47,6 +47,17 @@ def value_of(found: dict[str, Any]) -> dict[str, Any]:
         ("NM", ">=10", "mmol/L", {"valueQuantity": quantity("10", comparator=">=", unit="mmol/L", code="mmol/L")}),
         ("NM", "5+", "g/dL^^UCUM", {"valueString": "5+ g/dL"}),
         ("NM", "not done", "", {"valueString": "not done"}),
+        ("NM", "5 mg", "mg", {"valueString": "5 mg"}),
+        # the power's sign is the component separator, and senders don't escape it: one unit all the same
+        ("NM", "5.2", "10^9/L", {"valueQuantity": quantity("5.2", unit="10^9/L")}),
+        ("NM", "5.2", "x10^3/uL", {"valueQuantity": quantity("5.2", unit="x10^3/uL")}),
+        ("NM", "5.2", "10^ten", {"valueQuantity": quantity("5.2", unit="10 (ten)")}),
+        ("ST", "5.4", "mmol/L", {"valueString": "5.4 mmol/L"}),
+        ("ST", "5.4 mmol/L", "mmol/L", {"valueString": "5.4 mmol/L"}),
+        ("ST", "<0.5", "x10^9/L", {"valueString": "<0.5 x10^9/L"}),
+        ("ST", "positive", "", {"valueString": "positive"}),
+        ("", "5.4", "mmol/L", {"valueString": "5.4 mmol/L"}),
+        ("TX", "one~two", "", {"valueString": "one\ntwo"}),
         ("NM", "5", "UMOLL", {"valueQuantity": quantity("5", unit="UMOLL")}),
         ("NM", "5", "1^ML^METRIC", {"valueQuantity": quantity("5", unit="ML", code="1", system=LOCAL + "METRIC")}),
         (
@@ -229,6 +240,11 @@ def test_reference_range_and_interpretation() -> None:
     }
     assert first["coding"][1]["code"] == "H"
     assert [coding["code"] for coding in second["coding"]] == ["ZZ"]
+
+
+def test_the_unit_of_a_range_with_a_power() -> None:
+    (found,) = observation("OBX|1|NM|718-7^Hb^LN||5.2|x10^9/L|4-10||||F")["referenceRange"]
+    assert (found["low"], found["high"]) == (quantity("4", unit="x10^9/L"), quantity("10", unit="x10^9/L"))
 
 
 def test_a_code_of_another_system_is_not_looked_up_as_one_of_hl7() -> None:
