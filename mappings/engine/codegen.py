@@ -164,6 +164,32 @@ class Together:
 Op: TypeAlias = Call | First | Switch | Together
 
 
+def _one_object(ops: Sequence[Op]) -> list[tuple[Call, Plain, str | None]]:
+    """The rows of a group that make one object of one type of a choice, each with the element that it fills in it; only
+    the last may give the whole object (None). [] if they make anything else."""
+    found: list[tuple[Call, Plain, str | None]] = []
+    for op in ops:
+        plain = op.plain if isinstance(op, Call) else None
+        if not isinstance(op, Call) or not isinstance(plain, Plain) or plain.first.__class__ is not dict:
+            return []
+        if plain.made.join is not None or plain.spots[0][1] >= 0 or plain.item or plain.rank or plain.set:
+            return []
+        ((choice, inner),) = plain.first.items() if len(plain.first) == 1 else ((None, None),)
+        name = None
+        if inner is not VALUE:
+            if inner.__class__ is not dict or len(inner) != 1:
+                return []
+            ((name, value),) = inner.items()
+            if value is not VALUE:
+                return []
+        if found and (found[-1][2] is None or found[0][1].register != plain.register or choice not in found[0][1].first):
+            return []
+        if name is not None and any(name == known for _, _, known in found):
+            return []
+        found.append((op, plain, name))
+    return found
+
+
 _ODD: Any = object()
 
 
@@ -231,7 +257,11 @@ class _Writer:
         elif isinstance(op, Together):
             body, fallback = generate(op.ops, self.fields), generate(op.fallback, self.fields)
             call = f"{self.constant(op.guard)}(at, {self.constant(body)}, {self.constant(fallback)})"
-            lines.append(f"{indent}r = {call}")
+            parts = _one_object(op.ops)
+            if parts:
+                self.together(parts, f"r = {call}", indent)
+            else:
+                lines.append(f"{indent}r = {call}")
         else:
             blocks = {}
             for codes, ops in op.cases:
@@ -307,6 +337,56 @@ class _Writer:
             marks = "m"
         trace = [f"trace(({plain.rule}, position, {field}, 0, {max(component, 0)}, {marks}))"]
         self.store(plain, trace, f"{indent} ", none, status)
+
+    def together(self, parts: list[tuple[Call, Plain, str | None]], long: str, indent: str) -> None:
+        """Rows that fall together and make one object: all converted, then written at once; if one of them is not
+        plain, nothing has been written and all go the long way."""
+        self.writes = True
+        lines = self.lines
+        nothing = self.constant(NOTHING)
+        register, choice = parts[0][1].register, next(iter(parts[0][1].first))
+        key = self.constant(register)
+        values = [f"v{number}" for number in range(len(parts))]
+        lines += [f"{indent}ok = undo is None and {key} not in registers", f"{indent}{' = '.join(values)} = None"]
+        for number, (call, plain, _) in enumerate(parts):
+            ((field, _),) = plain.spots
+            text, v, m = self.field(field), values[number], f"m{number}"
+            convert = f"{self.constant(plain.made.convert)}({text}, 0, codec)"
+            if plain.made.memo:
+                convert = f"codec.memo[{plain.made.memo}].get({text}) or {convert}"
+            guard = " and ".join([part for part in ("ok", self.guard(call)) if part])
+            lines += [
+                f"{indent}if {guard}:",
+                f"{indent} if codec.repetition in {text} or {text} == '\"\"': ok = False",
+                f"{indent} else:",
+                f"{indent}  {v}, {m} = {convert}",
+                f"{indent}  if ({m} is not {nothing}) if {v} is None else {m}[4]: ok = False",
+            ]
+        whole = values[-1] if parts[-1][2] is None else ""
+        inner = [(name, value) for (_, _, name), value in zip(parts, values, strict=True) if name is not None]
+        lines.append(f"{indent}r = 0")
+        lines.append(f"{indent}if ok:")
+        indent += " "
+        if not inner:
+            lines.append(f"{indent}v = {whole}")
+        else:
+            (name, value), *others = inner
+            lines += [f"{indent}v = {{{name!r}: {value}}} if {value} is not None else {{}}"]
+            lines += [f"{indent}if {value} is not None: v[{name!r}] = {value}" for name, value in others]
+            if whole:
+                lines += [
+                    f"{indent}if {whole} is not None:",
+                    f"{indent} if not v: v = {whole}",
+                    f"{indent} elif v.keys().isdisjoint({whole}): v = {{**v, **{whole}}}",
+                    f"{indent} else: ok = False",
+                ]
+        lines += [f"{indent}if ok and v{'' if inner else ' is not None'}:", f"{indent} registers[{key}] = {{{choice!r}: v}}"]
+        for number, (_, plain, _) in enumerate(parts):
+            ((field, _),) = plain.spots
+            line = f"trace(({plain.rule}, position, {field}, 0, 0, m{number}))"
+            lines.append(f"{indent} if {values[number]} is not None: {line}")
+        lines += [f"{indent} resource.wrote = True", f"{indent} r = 1"]
+        lines.append(f"{indent[:-1]}if not ok: {long}")
 
     def several(self, plain: Plain, indent: str, long: str, none: str, status: bool) -> None:
         """A leaf function over several texts."""

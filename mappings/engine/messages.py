@@ -138,26 +138,29 @@ def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
         seat = Seat(run, _NOBODY, segment, scope)
         if row.when is not None and not row.when(seat):
             return
-        seats = [(row.by[0], seat)]
-        if len(row.by) > 1:
-            seats += [(plan, Seat(run, _NOBODY, segment, scope)) for plan in row.by[1:]]
+        position = segment.position
+        further = row.by[1:]
+        seats = [(plan, Seat(run, _NOBODY, segment, scope)) for plan in further] if further else ()
+        first = row.by[0]
     else:
-        seats = _seats(row, run, scope, segment)
-        if not seats:
+        found = _seats(row, run, scope, segment)
+        if not found:
             return
-        seat = seats[0][1]
+        (first, seat), *seats = found
+        position = seat.position if segment is None else segment.position
         if row.when is not None:
             asked = seat if segment is None or seat.segment is segment else Seat(run, _NOBODY, segment, scope)
             if not row.when(asked):
                 return
-    position = seat.position if segment is None else segment.position
     if row.make is not None:
-        resource = _made(row, run, scope, seats, position)
+        resource = _made(row, run, scope, first, seat, seats, position)
     else:
-        found = nearest(seat, row.into or "")
-        if found is None:
+        there = nearest(seat, row.into or "")
+        if there is None:
             return
-        resource = found
+        resource = there
+    seat.resource = resource
+    first.run(seat)
     for plan, each in seats:
         each.resource = resource
         plan.run(each)
@@ -179,19 +182,23 @@ def _seats(row: Row, run: Run, scope: Scope, segment: Segment | None) -> list[tu
     return found
 
 
-def _made(row: Row, run: Run, scope: Scope, seats: Sequence[tuple[Plan, Seat]], position: int) -> Resource:
+def _made(
+    row: Row, run: Run, scope: Scope, first: Plan, seat: Seat, seats: Sequence[tuple[Plan, Seat]], position: int
+) -> Resource:
     """The resource of a row: by its own key, else by the first of its maps that has a valued one."""
-    name = row.key(seats[0][1], None) if row.key is not None else None
+    name = row.key(seat, None) if row.key is not None else None
+    if name is None and first.key is not None:
+        name = first.key(seat, None)
     if name is None:
-        for plan, seat in seats:
+        for plan, each in seats:
             if plan.key is not None:
-                name = plan.key(seat, None)
+                name = plan.key(each, None)
                 if name is not None:
                     break
-    kind = seats[0][0].kind
-    if name is None:
-        number = run.counts[row.id] = run.counts.get(row.id, 0) + 1
-        name = named(("message", run.sha256, row.id, str(number)))
+        else:
+            number = run.counts[row.id] = run.counts.get(row.id, 0) + 1
+            name = named(("message", run.sha256, row.id, str(number)))
+    kind = first.kind
     resource = run.resource(kind, id_of(run.namespace, kind, name), position, scope, row.label)
     scope.name(row.label, resource)
     return resource
