@@ -120,7 +120,7 @@ def _whole_text(write: Write) -> bool:
 
 
 _SLOW = "return slow(text, level, codec)"
-_USUAL = "codec.subcomponent in text or codec.escape in text or '\"\"' in text or codec.trace"
+_RARE = "codec.escape in text or '\"\"' in text or codec.trace"
 
 
 class _Writer:
@@ -377,12 +377,16 @@ class _Writer:
 
     def head(self) -> Iterator[str]:
         yield "def convert(text, level, codec):"
-        yield f" if {_USUAL}: {_SLOW}"
+        yield f" if {_RARE}: {_SLOW}"
+        yield " separator = codec.component"
+        yield " if codec.subcomponent in text:"
+        yield f"  if level != 1: {_SLOW}"
+        yield "  separator = codec.subcomponent"
         if self.used:
             last = max(self.used)
             names = [f"p{index}" if index in self.used else "_" for index in range(last + 1)]
             padding = self.constant([""] * (last + 1))
-            yield f" {', '.join(names)}, *_ = text.split(codec.component) + {padding}"
+            yield f" {', '.join(names)}, *_ = text.split(separator) + {padding}"
         yield " m = k = 0"
         yield f" made = {None if self.primitive else {}}"
         for item in self.items.values():
