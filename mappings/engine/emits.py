@@ -40,10 +40,11 @@ def check_reference(target: Target, kinds: Sequence[str], row: Any) -> None:
 class Link:
     """References from a resource to the nearest labelled ones, written when all resources are made."""
 
-    __slots__ = ("key", "labels", "many", "put")
+    __slots__ = ("key", "label", "labels", "many", "put")
 
     def __init__(self, target: Target, slot: str, labels: tuple[str, ...]) -> None:
         self.labels = labels
+        self.label = labels[0] if len(labels) == 1 and labels[0] != "self" else ""  # '' = no such single one
         self.many = target.repeats and not target.rest
         self.put = sink(target, slot, shared=True, rank=0, found=())
         # a single reference that stands for itself

@@ -24,8 +24,17 @@ _PATIENT = "patient"
 
 def settle_resources(run: Run, events: Events, rules: list[Rule]) -> list[Resource]:
     """Write what joins the resources; give those that stand, in Bundle order without Provenance."""
+    references = run.references
     for link, resource, number, scope, position, own in run.links:
         if resource.wrote:
+            # the usual case in place: one label, one resource, nothing there yet
+            found = scope.nearest(link.label)
+            if len(found) == 1 and link.key is not None and link.key not in resource.registers:
+                target = found[0]
+                if target is not resource and target.wrote:
+                    resource.registers[link.key] = made = {"reference": f"{target.kind}/{target.id}"}
+                    references.append((made, target, resource))
+                    continue
             link.write(run, resource, number, scope, position, own)
     for label, link, resource, number, scope, position in run.backs:
         if resource.wrote:
@@ -103,19 +112,17 @@ def _set_aside(run: Run, made: list[Resource], rules: list[Rule]) -> None:
     """Set aside what lacks a required element; losing one may take another with it."""
     # what was kept was checked when it was made
     checked = [each for each in run.resources if each.wrote and (each.copy is None or not _untouched(each))]
-    made_here = [each for each in checked if each.kind != "Provenance"]
-    listing = checked
     while True:
         again = False
-        listing = [each for each in listing if requirements(each).items]  # registers go, and none comes
-        for resource in listing:
-            if not resource.aside:
+        needs = [(each, requirements(each)) for each in checked]
+        for resource, needed in needs:
+            if needed.items and not resource.aside:
                 for path, slot, item in incomplete(resource):
                     _drop(run, rules, resource, path, slot, item)
-        for resource in made_here:
-            if resource.aside:
+        for resource, needed in needs:
+            if resource.aside or resource.kind == "Provenance":
                 continue
-            name = lacking(resource)
+            name = lacking(resource, needed if resource.shape is not None else requirements(resource))
             if name:
                 again = True
                 resource.aside = name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mappings.engine.codec import Marks
 from mappings.engine.datatypes import Value
-from mappings.engine.requirements import incomplete, lacking
+from mappings.engine.requirements import incomplete, lacking, requirements
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.values import Change
 
@@ -99,7 +99,7 @@ def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[Copy
         return ()
     for each in alone.resources:
         # what may not stand, or not as it is, is looked at in every message
-        if lacking(each) or incomplete(each) or any(path.endswith(".end") for path, _ in each.registers):
+        if lacking(each, requirements(each)) or incomplete(each) or any(path.endswith(".end") for path, _ in each.registers):
             return ()
     held = {id(holder) for _, _, holder in alone.references}
     return tuple(Copy(each, id(each) in held) for each in alone.resources if each.wrote)

@@ -81,10 +81,10 @@ def _item(kind: str, path: str) -> tuple[str, ...]:
     return tuple(name for name, child in children.items() if child.min and not child.choice)
 
 
-def lacking(resource: Resource) -> str:
+def lacking(resource: Resource, needed: Requirements) -> str:
     """The first required element that the resource lacks, '' if it stands."""
     registers = resource.registers
-    for name, filling in requirements(resource).top:
+    for name, filling in needed.top:
         for register in filling:
             if registers[register] is not None:
                 break
