@@ -182,8 +182,10 @@ def _one_object(ops: Sequence[Op]) -> list[tuple[Call, Plain, str | None]]:
             ((name, value),) = inner.items()
             if value is not VALUE:
                 return []
-        if found and (found[-1][2] is None or found[0][1].register != plain.register or choice not in found[0][1].first):
-            return []
+        if found:
+            first = found[0][1]
+            if found[-1][2] is None or first.register != plain.register or choice not in first.first:
+                return []
         if name is not None and any(name == known for _, _, known in found):
             return []
         found.append((op, plain, name))
@@ -380,7 +382,8 @@ class _Writer:
                     f"{indent} elif v.keys().isdisjoint({whole}): v = {{**v, **{whole}}}",
                     f"{indent} else: ok = False",
                 ]
-        lines += [f"{indent}if ok and v{'' if inner else ' is not None'}:", f"{indent} registers[{key}] = {{{choice!r}: v}}"]
+        some = "v" if inner else "v is not None"
+        lines += [f"{indent}if ok and {some}:", f"{indent} registers[{key}] = {{{choice!r}: v}}"]
         for number, (_, plain, _) in enumerate(parts):
             ((field, _),) = plain.spots
             line = f"trace(({plain.rule}, position, {field}, 0, 0, m{number}))"

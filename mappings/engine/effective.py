@@ -8,11 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from adapters.hl7v2 import Delimiters, Issue, Message, group
+from adapters.hl7v2 import Delimiters, Issue, Message
 from mappings.engine.codec import NULL, Codec
 from mappings.engine.covering import Covering
 from mappings.engine.finish import changes_of, settle_resources
 from mappings.engine.grammar import MessageMap, MessageRow
+from mappings.engine.layout import Layouts
 from mappings.engine.library import Library, effective_library, library_of
 from mappings.engine.messages import MessagePlan, authority_of, compile_message, run_rows
 from mappings.engine.provenance import begin, complete
@@ -39,6 +40,7 @@ class EffectiveMap:
         self._covers: dict[int, Covering] = {}
         self._plans: dict[str, MessagePlan] = {}
         self._prepared: dict[int, _Prepared] = {}
+        self._layouts = Layouts()
 
     @property
     def hash(self) -> str:
@@ -92,11 +94,11 @@ class EffectiveMap:
     def run(self, plan: MessagePlan, message: Message, settings: MapSettings, trace: bool = False) -> Run:
         """The rows of a plan on a message."""
         run = self._begin(message, settings, trace)
-        tree = group(message)
-        run.root, places = scopes_of(tree, plan.wanted)
-        tree.homes = []  # it names the tree itself
+        layout = self._layouts.of(message, plan)
+        scopes = scopes_of(layout, message.segments)
+        run.root = scopes[0]
         begin(run)
-        run_rows(plan, run, places)
+        run_rows(layout, run, scopes)
         return run
 
     def plan(self, structure: str) -> MessagePlan:

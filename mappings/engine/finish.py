@@ -32,8 +32,8 @@ def settle_resources(run: Run, events: Events, rules: list[Rule]) -> list[Resour
             if len(found) == 1 and link.key is not None and link.key not in resource.registers:
                 target = found[0]
                 if target is not resource and target.wrote:
-                    resource.registers[link.key] = made = {"reference": f"{target.kind}/{target.id}"}
-                    references.append((made, target, resource))
+                    resource.registers[link.key] = reference = {"reference": f"{target.kind}/{target.id}"}
+                    references.append((reference, target, resource))
                     continue
             link.write(run, resource, number, scope, position, own)
     for label, link, resource, number, scope, position in run.backs:

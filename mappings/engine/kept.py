@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mappings.engine.codec import Marks
 from mappings.engine.datatypes import Value
 from mappings.engine.requirements import incomplete, lacking, requirements
-from mappings.engine.runtime import Resource, Run, Scope, Seat
+from mappings.engine.runtime import NOWHERE, Resource, Run, Scope, Seat
 from mappings.values import Change
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[Copy
 
     run = seat.run
     alone = Run(run.message, run.settings, run.codec, run.options, run.source_authority)
+    alone.root = Scope(NOWHERE.site, None, [])
     child = Seat(alone, seat.resource, run.message.segments[piece[0]], alone.root)
     child.piece = Value(piece[3], piece[4], run.codec)
     chosen = plan.chosen(child)
@@ -99,7 +100,8 @@ def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[Copy
         return ()
     for each in alone.resources:
         # what may not stand, or not as it is, is looked at in every message
-        if lacking(each, requirements(each)) or incomplete(each) or any(path.endswith(".end") for path, _ in each.registers):
+        ends = any(path.endswith(".end") for path, _ in each.registers)
+        if ends or lacking(each, requirements(each)) or incomplete(each):
             return ()
     held = {id(holder) for _, _, holder in alone.references}
     return tuple(Copy(each, id(each) in held) for each in alone.resources if each.wrote)

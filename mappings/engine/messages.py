@@ -16,8 +16,9 @@ from mappings.engine.emits import Link, compile_link
 from mappings.engine.events import Events, compile_events
 from mappings.engine.grammar import MessageMap, MessageRow
 from mappings.engine.keys import Key, compile_key, nearest
+from mappings.engine.layout import Layout
 from mappings.engine.plans import PlaceScene, Plan
-from mappings.engine.runtime import Resource, Run, Scope, Seat
+from mappings.engine.runtime import NOWHERE, Resource, Run, Scope, Seat
 from mappings.errors import MapError
 from mappings.ids import id_of, named
 
@@ -126,11 +127,11 @@ def _excused(message: MessageMap) -> dict[str, dict[int, list[tuple[int, int, st
     return found
 
 
-def run_rows(plan: MessagePlan, run: Run, places: dict[str, list[tuple[Scope, Segment | None]]]) -> None:
+def run_rows(layout: Layout, run: Run, scopes: list[Scope]) -> None:
     """Every row at every place of its path."""
-    for row in plan.rows:
-        for scope, segment in places.get(row.path, ()):
-            _run_row(row, run, scope, segment)
+    segments = run.message.segments
+    for row, site, position in layout.steps:
+        _run_row(row, run, scopes[site], segments[position] if position >= 0 else None)
 
 
 def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
@@ -204,7 +205,7 @@ def _made(
     return resource
 
 
-_NOBODY = Resource("", "", -1, 0, Scope("", None), "")
+_NOBODY = Resource("", "", -1, 0, NOWHERE, "")
 """Stands in a seat whose resource isn't known yet; nothing is written to it."""
 
 

@@ -9,77 +9,36 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from adapters.hl7v2 import Issue, Message, Segment, Tree
-from adapters.hl7v2.groups import Group
+from adapters.hl7v2 import Issue, Message, Segment
 from mappings.composition import Register, Shape
 from mappings.engine.codec import Codec, Marks
 from mappings.engine.datatypes import Value
 from mappings.engine.fetching import Fetch, fetcher, raw_text
+from mappings.engine.layout import Layout, Site
 from mappings.engine.sources import parse
 from mappings.values import MapSettings
 
-__all__ = ["Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
+__all__ = ["NOWHERE", "Register", "Resource", "Run", "Scope", "Seat", "Trace", "scopes_of"]
 
 Trace: TypeAlias = tuple[int, int, int, int, int, Marks]
 """(rule, segment position, field, 0-based repetition, bit of the first leaf, marks): the lineage of one write."""
 
 
 class Scope:
-    """A group instance: its segments by name, the scopes below, and the resources made in and below it by label."""
+    """A group of the message: its place in the layout, and the resources made in and below it by label."""
 
-    __slots__ = ("below", "found", "labels", "parent", "path", "segments")
+    __slots__ = ("labels", "parent", "segments", "site")
 
-    def __init__(self, path: str, parent: Scope | None) -> None:
-        self.path = path
+    def __init__(self, site: Site, parent: Scope | None, segments: list[Segment]) -> None:
+        self.site = site
         self.parent = parent
-        self.segments: dict[str, list[Segment]] = {}
-        self.below: list[Scope] = []
-        self.found: dict[str, list[Segment]] = {}
+        self.segments = segments  # all of the message
         self.labels: dict[str, list[Resource]] = {}
 
     def find(self, name: str) -> list[Segment]:
-        """The segments of this name in this group, else below, else in the nearest enclosing group.
-
-        Around an enclosing group only groups that occur once are looked into, and none like the one we come from:
-        an order never takes what belongs to another order.
-        """
-        known = self.found.get(name)
-        if known is None:
-            known = self.found[name] = self._find(name)
-        return known
-
-    def _find(self, name: str) -> list[Segment]:
-        found = self.inside(name)
-        came, scope = self, self.parent
-        while not found and scope is not None:
-            found = scope.segments.get(name, [])
-            if not found:
-                beside = [each for each in scope.below if each.path != came.path]
-                for each in beside:
-                    if sum(other.path == each.path for other in beside) == 1:
-                        found = each.inside(name)
-                        if found:
-                            break
-            came, scope = scope, scope.parent
-        return found
-
-    def inside(self, name: str) -> list[Segment]:
-        """In this group, else below it."""
-        found = self.segments.get(name)
-        if found:
-            return found
-        for scope in self.below:
-            found = scope.inside(name)
-            if found:
-                return found
-        return []
-
-    def close(self) -> None:
-        """Let go of the groups around and of the resources."""
-        self.parent = None
-        self.labels.clear()
-        for scope in self.below:
-            scope.close()
+        """The segments of this name that belong here (`Site.find`)."""
+        segments = self.segments
+        return [segments[position] for position in self.site.find(name)]
 
     def name(self, label: str, resource: Resource) -> None:
         """Make a resource known here and in all groups around."""
@@ -103,45 +62,16 @@ class Scope:
         return []
 
 
-_NOWHERE = Scope("", None)
-"""The scope of a resource whose message is done with."""
-
-Places: TypeAlias = "dict[str, list[tuple[Scope, Segment | None]]]"
-"""The places (scope, and segment or None for the group itself) of each path that the rows name."""
+NOWHERE = Scope(Site("", None), None, [])
+"""The scope of a resource that stands in no message, or whose message is done with."""
 
 
-def scopes_of(tree: Tree, wanted: Mapping[str, object]) -> tuple[Scope, Places]:
-    """The scopes of a message. The groups give up their parents: nothing of a message waits for the collector."""
-    places: Places = {}
-    anywhere = frozenset(name[2:] for name in wanted if name.startswith("*."))
-    return _scope(tree, None, wanted, anywhere, places), places
-
-
-def _scope(
-    group: Group, parent: Scope | None, wanted: Mapping[str, object], anywhere: frozenset[str], places: Places
-) -> Scope:
-    path = group.path
-    group.parent = None
-    scope = Scope(path, parent)
-    segments = scope.segments
-    if path in wanted:
-        places.setdefault(path, []).append((scope, None))
-    start = f"{path}." if path else ""
-    for child in group.children:
-        if isinstance(child, Segment):
-            name = child.name
-            known = segments.get(name)
-            if known is None:
-                segments[name] = [child]
-            else:
-                known.append(child)
-            if start + name in wanted:
-                places.setdefault(start + name, []).append((scope, child))
-            if name in anywhere:
-                places.setdefault(f"*.{name}", []).append((scope, child))
-        else:
-            scope.below.append(_scope(child, scope, wanted, anywhere, places))
-    return scope
+def scopes_of(layout: Layout, segments: list[Segment]) -> list[Scope]:
+    """The groups of a message, the root first."""
+    made: list[Scope] = []
+    for site, around in zip(layout.sites, layout.around, strict=True):
+        made.append(Scope(site, made[around] if around >= 0 else None, segments))
+    return made
 
 
 class Resource:
@@ -223,7 +153,7 @@ class Run:
         self.namespace = settings.namespace.bytes
         self.sha256 = message.sha256.hex()
         self.source_authority = authority  # the channel's default, else MSH-4
-        self.root: Scope = Scope("", None)
+        self.root = NOWHERE
         self.resources: list[Resource] = []
         self.by_key: dict[tuple[str, str], Resource] = {}
         self.counts: dict[str, int] = {}  # of rows without a key, and of equal keys
@@ -254,8 +184,7 @@ class Run:
         """Undo what refers back and forth, so that the message's objects go at once and not with the collector."""
         for resource in self.resources:
             resource.deferred = []
-            resource.scope = _NOWHERE
-        self.root.close()
+            resource.scope = NOWHERE
         self.emitted.clear()
 
     def reference(self, target: Resource, holder: Resource) -> dict[str, Any]:
