@@ -218,6 +218,7 @@ class _Writer:
         self.lines: list[str] = []
         self.writes = False
         self.firsts = 0
+        self.asked: dict[int, str] = {}
 
     def field(self, index: int) -> str:
         self.used.add(index)
@@ -235,6 +236,10 @@ class _Writer:
             name = self.names[id(value)] = f"k{len(self.names)}"
             self.space[name] = value
         return name
+
+    def once(self, call: Callable[[Any], bool]) -> str:
+        name = self.asked.setdefault(id(call), f"q{len(self.asked)}")
+        return f"({name} if {name} is not None else ({name} := {self.constant(call)}(at)))"
 
     def guard(self, op: Op) -> str:
         """The condition under which an op runs, '' for always."""
@@ -501,6 +506,7 @@ class _Writer:
                 " position = at.position",
                 " number = at.number",
             ]
+        lines += [f" {name} = None" for name in self.asked.values()]
         lines += [f" f{index} = fields[{index}] if n > {index} else ''" for index in sorted(self.used)]
         if self.split:
             padding = self.constant([""] * PARTS)

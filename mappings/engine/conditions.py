@@ -14,7 +14,19 @@ from mappings.engine.codec import NULL, Codec
 from mappings.engine.yamlfile import line_of
 from mappings.errors import MapError
 
-__all__ = ["PARTS", "Asked", "Condition", "Names", "Raw", "Scene", "asking", "compile_when", "content", "first_leaf"]
+__all__ = [
+    "PARTS",
+    "Asked",
+    "Condition",
+    "Names",
+    "Raw",
+    "Scene",
+    "asking",
+    "compile_when",
+    "content",
+    "first_leaf",
+    "predicate",
+]
 
 PARTS = 16
 """Components of a field that generated code can read."""
@@ -39,6 +51,9 @@ class Names(Protocol):
 
     def constant(self, value: Any) -> str:
         """The name of an object."""
+
+    def once(self, call: Callable[[Asked], bool]) -> str:
+        """What a function says of the place, asked at most once: rows that follow each other ask the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,11 @@ class Condition:
 def asking(call: Callable[[Asked], bool], reads: frozenset[int] | None = None) -> Condition:
     """A condition that is only a function."""
     return Condition(call, lambda names: f"{names.constant(call)}(at)", reads)
+
+
+def predicate(call: Callable[[Asked], bool]) -> Condition:
+    """A condition that says the same whatever has been written."""
+    return Condition(call, lambda names: names.once(call))
 
 
 class Scene(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mappings.engine.grammar import Map, Row
+from mappings.engine.residue import Said
 from mappings.engine.sources import SourcePath, parse
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Covering:
         self._message = message
         self._filled = False
         self._fields: dict[tuple[str, int], set[int] | None] = {}  # None: every component
+        self.known: dict[tuple[object, ...], Said] = {}  # what residue said of leaves under these rules
         self._maps: dict[str, set[int] | None] = {}
 
     def __call__(self, segment: str, field: int, component: int) -> bool:

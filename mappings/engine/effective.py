@@ -65,7 +65,8 @@ class EffectiveMap:
         provenance = run.resources[0]
         complete(provenance, resources, run.sha256, self.hash)
         times, engine = _times(message, run.codec)
-        balance = account(run, self._shop.rules, plan.excused, self._covering(plan), engine)
+        covering = self._covering(plan)
+        balance = account(run, self._shop.rules, plan.excused, covering, engine, covering.known)
         issues = (*message.issues, *run.issues, *balance.issues)
         if not plan.known:
             text = "there is no map for this message type: only its header and patient are converted"

@@ -231,15 +231,15 @@ class _Alternative:
         start = f"|2:in|{len(tag)}:{tag}|"
 
         def within(seat: Seat, parent: Resource | None) -> str | None:
-            holder = parent if label == "self" else nearest(seat, label)
-            if holder is None:
-                return None
-            name = f"{start}{len(holder.kind)}:{holder.kind}|{len(holder.id)}:{holder.id}"
+            found: Sequence[str] = ()
             if read is not None:
                 found = read(seat)
                 if not found or not (any(found) if some else all(found)):
                     return None
-                name += named(found)
+            holder = parent if label == "self" else nearest(seat, label)
+            if holder is None:
+                return None
+            name = f"{start}{len(holder.kind)}:{holder.kind}|{len(holder.id)}:{holder.id}{named(found)}"
             return _counted(seat, name, kind) if position else name
 
         return within

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
 from mappings.engine.codegen import Block, generate
-from mappings.engine.conditions import Condition, Raw, asking, compile_when
+from mappings.engine.conditions import Condition, Raw, asking, compile_when, predicate
 from mappings.engine.datatypes import locator, own_path
 from mappings.engine.fetching import raw_text
 from mappings.engine.grammar import Map, Row
@@ -88,9 +88,9 @@ class PlaceScene:
             if name not in PREDICATES:
                 raise MapError(self.file, line, f"there is no predicate {name}")
         if len(names) == 1:
-            return asking(PREDICATES[names[0]])
+            return predicate(PREDICATES[names[0]])
         found = tuple(PREDICATES[name] for name in names)
-        return asking(lambda seat: all(predicate(seat) for predicate in found))
+        return predicate(lambda seat: all(each(seat) for each in found))
 
     def _options(self, value: Any, line: int) -> Condition:
         if not isinstance(value, dict):

@@ -6,7 +6,7 @@ Every non-empty leaf is counted exactly once: mapped, kept, excused or residue, 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.hl7v2 import Issue, path
@@ -25,6 +25,10 @@ Cell: TypeAlias = "list[int]"
 """Masks over the leaves of one repetition: kept, excused, invalid, set aside."""
 Spot: TypeAlias = "tuple[int, int, int]"
 """Segment position, field, 0-based repetition."""
+
+Said: TypeAlias = "tuple[bool, tuple[str, str]]"
+"""Of a leaf that no rule carried: whether it is excused, and its path with the rule or reason."""
+_KNOWN = 8192
 
 _KINDS: Mapping[str, tuple[str, str]] = {
     "invalid": ("error", "value"),
@@ -52,8 +56,10 @@ def account(
     excused: Mapping[str, Any],
     covers: Callable[[str, int, int], bool],
     engine: tuple[Spot, ...],
+    known: dict[tuple[object, ...], Said],
 ) -> Account:
-    """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: its own writes."""
+    """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: its own writes;
+    `known`: what was said of leaves before under the same rules, filled here."""
     cells: dict[Spot, Cell] = {}
     written: list[dict[Any, int]] = [{} for _ in run.message.segments]  # by position: field, or (field, repetition)
     notes: list[tuple[Spot, int, str, str, Resource, int]] = []
@@ -66,7 +72,7 @@ def account(
     reasons: dict[tuple[Spot, int], str] = {}
     if notes:
         _tell(run, rules, written, cells, notes, found, reasons)
-    rest = _Rest(run, cells, _excuses(run, excused), covers, reasons, found)
+    rest = _Rest(run, cells, _excuses(run, excused), covers, reasons, found, known)
     codec = run.codec
     repetition_mark, component_mark, subcomponent_mark = codec.repetition, codec.component, codec.subcomponent
     mapped = 0
@@ -104,7 +110,7 @@ def account(
 class _Rest:
     """What no rule carried over whole: kept beside, left out on purpose, or residue; each leaf told by its path."""
 
-    __slots__ = ("cells", "covers", "excuses", "found", "kept", "reasons", "run")
+    __slots__ = ("cells", "covers", "excuses", "found", "kept", "known", "reasons", "run")
 
     def __init__(
         self,
@@ -114,7 +120,9 @@ class _Rest:
         covers: Callable[[str, int, int], bool],
         reasons: dict[tuple[Spot, int], str],
         found: Account,
+        known: dict[tuple[object, ...], Said],
     ) -> None:
+        self.known = known
         self.run = run
         self.cells = cells
         self.excuses = excuses
@@ -140,16 +148,26 @@ class _Rest:
 
     def leaf(self, segment: Segment, field: int) -> None:
         """As `take`, of a field that is one leaf of which no rule says anything."""
+        excuses = self.excuses.get(segment.position, ())
+        # the excuses belong to the rules and live as long as they
+        key = (segment.name, segment.number, field, *map(id, excuses))
+        said = self.known.get(key)
+        if said is None:
+            if len(self.known) >= _KNOWN:
+                self.known.clear()
+            said = self.known[key] = self._leaf(segment, field, excuses)
+        excused, leaf = said
+        (self.found.excused if excused else self.found.residue).append(leaf)
+
+    def _leaf(self, segment: Segment, field: int, excuses: Sequence[Mapping[int, Any]]) -> Said:
         name = segment.name
-        where = _path(name, segment.number, field, 1, 1, 1)
-        found = self.found
-        for fields in self.excuses.get(segment.position, ()):
+        where = path(name, segment.number, field, 1, 1, 1)
+        for fields in excuses:
             for which in (field, 0):
                 for component, subcomponent, rule in fields.get(which, ()):
                     if component < 2 and subcomponent < 2:
-                        found.excused.append((where, rule))
-                        return
-        found.residue.append((where, "no-target" if self.covers(name, field, 1) else "no-rule"))
+                        return True, (where, rule)
+        return False, (where, "no-target" if self.covers(name, field, 1) else "no-rule")
 
     def take(self, rest: int, segment: Segment, field: int, repetition: int, text: str) -> None:
         """Account for the leaves of one repetition that were not carried over."""

@@ -147,6 +147,9 @@ class _Writer:
     def parts(self, index: int) -> str:
         raise NotImplementedError  # there are no fields here
 
+    def once(self, call: Any) -> str:
+        raise NotImplementedError  # nor a place to ask
+
     def constant(self, value: Any) -> str:
         name = self.names.get(id(value))
         if name is None:
