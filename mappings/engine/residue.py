@@ -6,25 +6,21 @@ Every non-empty leaf is counted exactly once: mapped, kept, excused or residue, 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.hl7v2 import Issue, path
+from mappings.engine.carried import Carried, Cell, Place, Spot
 from mappings.engine.makers import full_mask
-from mappings.engine.runtime import Resource, Run, Trace
-from mappings.engine.templates import TEMPLATE, expand
+from mappings.engine.runtime import Run
 
 if TYPE_CHECKING:
     from adapters.hl7v2 import Segment
     from mappings.engine.codec import Codec
     from mappings.engine.workshop import Rule
 
-__all__ = ["Account", "account", "source_path"]
-
-Cell: TypeAlias = "list[int]"
-"""Masks over the leaves of one repetition: kept, excused, invalid, set aside."""
-Spot: TypeAlias = "tuple[int, int, int]"
-"""Segment position, field, 0-based repetition."""
+__all__ = ["Account", "Said", "account", "source_path"]
 
 Said: TypeAlias = "tuple[bool, tuple[str, str]]"
 """Of a leaf that no rule carried: whether it is excused, and its path with the rule or reason."""
@@ -60,76 +56,110 @@ def account(
 ) -> Account:
     """Balance the message. `covers`: whether a rule names (segment, field, component); `engine`: its own writes;
     `known`: what was said of leaves before under the same rules, filled here."""
-    cells: dict[Spot, Cell] = {}
-    written: list[dict[Any, int]] = [{} for _ in run.message.segments]  # by position: field, or (field, repetition)
-    notes: list[tuple[Spot, int, str, str, Resource, int]] = []
+    segments = run.message.segments
+    carried = Carried(len(segments))
     for resource in run.resources:
         if resource.trace:
-            _collect(resource, written, cells, notes)
+            carried.add(resource)
     for position, field, _ in engine:
-        written[position][field] = written[position].get(field, 0) | 1
+        carried.mapped[position][field] = carried.mapped[position].get(field, 0) | 1
     found = Account()
     reasons: dict[tuple[Spot, int], str] = {}
-    if notes:
-        _tell(run, rules, written, cells, notes, found, reasons)
-    rest = _Rest(run, cells, _excuses(run, excused), covers, reasons, found, known)
-    codec = run.codec
-    repetition_mark, component_mark, subcomponent_mark = codec.repetition, codec.component, codec.subcomponent
+    if carried.notes:
+        _tell(run, rules, carried, found, reasons)
+    rest = _Rest(run, carried, _excuses(run, excused), covers, reasons, found, known)
+    celled = {position for position, _, _ in carried.cells}
     mapped = 0
-    for segment in run.message.segments:
-        done = written[segment.position]
-        first = 3 if segment.name == "MSH" else 1
-        for field, text in enumerate(segment.fields):
-            if not text or field < first:
-                continue
-            if repetition_mark in text:
-                for repetition, part in enumerate(text.split(repetition_mark)):
-                    if part:
-                        carried = done.get((field, repetition) if repetition else field, 0)
-                        mapped += rest.repetition(part, carried, segment, field, repetition)
-            elif component_mark in text or subcomponent_mark in text:
-                carried = done.get(field, 0)
-                count = carried.bit_count()
-                if count and subcomponent_mark not in text:
-                    # what is written has no bits of empty leaves: as many bits as leaves are all of them
-                    leaves = text.split(component_mark)
-                    if count == len(leaves) - leaves.count(""):
-                        mapped += count
-                        continue
-                mapped += rest.repetition(text, carried, segment, field, 0)
-            elif done.get(field, 0) & 1:
-                mapped += 1
-            elif cells and (segment.position, field, 0) in cells:
-                rest.take(1, segment, field, 0, text)
-            else:
-                rest.leaf(segment, field)
+    for segment in segments:
+        whole = -1 if segment.position in celled else rest.whole(segment)
+        mapped += whole if whole >= 0 else rest.segment(segment)
     found.leaves = (mapped, rest.kept, len(found.excused), len(found.residue))
     return found
+
+
+_FIELDS = range(1 << 20)
+_NONE: Mapping[Place, int] = {}
 
 
 class _Rest:
     """What no rule carried over whole: kept beside, left out on purpose, or residue; each leaf told by its path."""
 
-    __slots__ = ("cells", "covers", "excuses", "found", "kept", "known", "reasons", "run")
+    __slots__ = ("carried", "covers", "excuses", "found", "kept", "known", "reasons", "run")
 
     def __init__(
         self,
         run: Run,
-        cells: dict[Spot, Cell],
+        carried: Carried,
         excuses: dict[int, list[Mapping[int, Any]]],
         covers: Callable[[str, int, int], bool],
         reasons: dict[tuple[Spot, int], str],
         found: Account,
         known: dict[tuple[object, ...], Said],
     ) -> None:
-        self.known = known
         self.run = run
-        self.cells = cells
+        self.carried = carried
         self.excuses = excuses
         self.covers = covers
         self.reasons = reasons
         self.found = found
+        self.known = known
         self.kept = 0
+
+    def whole(self, segment: Segment) -> int:
+        """How many leaves of a segment were mapped, if each of its fields was carried over whole or is one leaf that
+        nothing was taken of; -1 if it must be looked at leaf by leaf.
+
+        Only numbers are compared: what is written has no bits of empty leaves, so as many bits as leaves are all.
+        """
+        codec = self.run.codec
+        component, subcomponent, repetition = codec.component, codec.subcomponent, codec.repetition
+        position, fields = segment.position, segment.fields
+        first = 3 if segment.name == "MSH" else 1
+        mapped = self.carried.mapped[position]
+        kept = self.carried.kept.get(position, _NONE)
+        text = component.join(fields[first:])
+        if subcomponent in text:
+            text = text.replace(subcomponent, component)
+        if repetition in text:
+            text = text.replace(repetition, component)
+        leaves = text.split(component)
+        count = sum(map(int.bit_count, mapped.values()))
+        beside = 0
+        for place, mask in kept.items():
+            beside += (mask & ~mapped.get(place, 0)).bit_count()
+        left = set(compress(_FIELDS, fields)).difference(mapped, kept, _FIELDS[:first])
+        if count + beside + len(left) != len(leaves) - leaves.count(""):
+            return -1
+        for field in left:
+            text = fields[field]
+            if component in text or subcomponent in text or repetition in text:
+                return -1
+        for field in sorted(left):
+            self.leaf(segment, field)
+        self.kept += beside
+        return count
+
+    def segment(self, segment: Segment) -> int:
+        """How many leaves of a segment were mapped; the others are accounted for one by one."""
+        codec = self.run.codec
+        position = segment.position
+        done = self.carried.mapped[position]
+        mapped = 0
+        for field, text in enumerate(segment.fields):
+            if not text or field < (3 if segment.name == "MSH" else 1):
+                continue
+            if codec.repetition in text:
+                for repetition, part in enumerate(text.split(codec.repetition)):
+                    if part:
+                        carried = done.get((field, repetition) if repetition else field, 0)
+                        mapped += self.repetition(part, carried, segment, field, repetition)
+            elif codec.component in text or codec.subcomponent in text:
+                mapped += self.repetition(text, done.get(field, 0), segment, field, 0)
+            elif done.get(field, 0) & 1:
+                mapped += 1
+            else:
+                self.take(1, segment, field, 0, text)
+        return mapped
 
     def repetition(self, text: str, carried: int, segment: Segment, field: int, repetition: int) -> int:
         """How many leaves of one repetition were carried over; the others are accounted for."""
@@ -172,13 +202,14 @@ class _Rest:
     def take(self, rest: int, segment: Segment, field: int, repetition: int, text: str) -> None:
         """Account for the leaves of one repetition that were not carried over."""
         position, name = segment.position, segment.name
-        cell = self.cells.get((position, field, repetition), _NO_CELL)
-        keeps = rest & cell[0]
+        place = (field, repetition) if repetition else field
+        keeps = rest & self.carried.kept.get(position, _NONE).get(place, 0)
         if keeps:
             self.kept += keeps.bit_count()
             rest &= ~keeps
             if not rest:
                 return
+        cell = self.carried.cells.get((position, field, repetition), _NO_CELL)
         rows: list[tuple[int, int, str]] = []
         for fields in self.excuses.get(position, ()):
             if field in fields:
@@ -195,11 +226,11 @@ class _Rest:
                     found.excused.append((where, rule))
                     break
             else:
-                if cell[1] >> bit & 1:
+                if cell[0] >> bit & 1:
                     found.excused.append((where, self.reasons[(position, field, repetition), bit]))
-                elif cell[3] >> bit & 1:
-                    found.residue.append((where, "set-aside"))
                 elif cell[2] >> bit & 1:
+                    found.residue.append((where, "set-aside"))
+                elif cell[1] >> bit & 1:
                     found.residue.append((where, "invalid"))
                 else:
                     covered = self.covers(name, field, component)
@@ -208,88 +239,26 @@ class _Rest:
 
 _path = functools.lru_cache(maxsize=8192)(path)  # the same few leaves are left in message after message
 _FIRST = ((1, 1),)
-_NO_CELL: Cell = [0, 0, 0, 0]
+_NO_CELL: Cell = [0, 0, 0]
 
 
-def _collect(resource: Resource, written: list[dict[Any, int]], cells: dict[Spot, Cell], notes: list[Any]) -> None:
-    """Add up a resource's writes. Most say only `mapped`; the rest goes to cells."""
-    stands = not resource.aside
-    if not stands:
-        expand(resource)
-    traces: Iterable[Trace] = resource.trace
-    for rule, position, field, repetition, shift, marks in traces:
-        if rule == TEMPLATE:
-            template: Any = marks
-            here = written[position]
-            if here:
-                for name, mask in template.spots.items():
-                    here[name] = here.get(name, 0) | mask
-            else:
-                here.update(template.spots)
-            for trace in template.others:
-                _one(trace, position, resource, written, cells, notes)
-            continue
-        mapped, kept, excused, invalid, said = marks
-        if mapped and stands:
-            here = written[position]
-            name = (field, repetition) if repetition else field
-            here[name] = here.get(name, 0) | mapped << shift
-            if not (kept or excused or invalid or said):
-                continue
-        spot = (position, field, repetition)
-        if said:
-            notes.extend([(spot, shift + bit, kind, text, resource, rule) for kind, bit, text in said])
-        cell = cells.get(spot)
-        if cell is None:
-            cell = cells[spot] = [0, 0, 0, 0]
-        if stands:
-            cell[0] |= kept << shift
-        else:
-            cell[3] |= (mapped | kept) << shift
-        cell[1] |= excused << shift
-        cell[2] |= invalid << shift
-
-
-def _one(
-    trace: Trace, position: int, resource: Resource, written: list[dict[Any, int]], cells: dict[Spot, Cell], notes: Any
-) -> None:
-    """A trace of a template that says more than `mapped`; the resource stands."""
-    rule, _, field, repetition, shift, (mapped, kept, excused, invalid, said) = trace
-    name = (field, repetition) if repetition else field
-    written[position][name] = written[position].get(name, 0) | mapped << shift
-    spot = (position, field, repetition)
-    notes.extend([(spot, shift + bit, kind, text, resource, rule) for kind, bit, text in said])
-    cell = cells.setdefault(spot, [0, 0, 0, 0])
-    cell[0] |= kept << shift
-    cell[1] |= excused << shift
-    cell[2] |= invalid << shift
-
-
-def _tell(
-    run: Run,
-    rules: list[Rule],
-    written: list[dict[Any, int]],
-    cells: dict[Spot, Cell],
-    notes: list[Any],
-    found: Account,
-    reasons: dict[Any, str],
-) -> None:
+def _tell(run: Run, rules: list[Rule], carried: Carried, found: Account, reasons: dict[Any, str]) -> None:
     """Issues of what was noted; a note of a leaf that another rule carried says nothing."""
     known: set[tuple[Any, ...]] = set()
-    for spot, bit, kind, text, resource, rule in notes:
+    for spot, bit, kind, text, resource, rule in carried.notes:
         if kind == "excused":
             reasons.setdefault((spot, bit), text)
             continue
         if kind == "rule":
             continue
         position, field, repetition = spot
-        done = written[position].get((field, repetition) if repetition else field, 0)
-        carried = (done | cells[spot][0]) >> bit & 1
-        if carried and kind in ("invalid", "lost"):
+        place = (field, repetition) if repetition else field
+        done = carried.mapped[position].get(place, 0) | carried.kept.get(position, _NONE).get(place, 0)
+        if done >> bit & 1 and kind in ("invalid", "lost"):
             continue
         severity, code = _KINDS[kind]
-        segment = run.message.segments[spot[0]]
-        where = source_path(segment, spot[1], spot[2], bit, run)
+        segment = run.message.segments[position]
+        where = source_path(segment, field, repetition, bit, run)
         to = rules[rule].target if rule >= 0 else ""
         expression = f"{resource.kind}.{to}" if to else resource.kind
         if (where, text) in known:

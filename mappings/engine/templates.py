@@ -35,10 +35,10 @@ the sender writes what is no code (a name in a coded field)."""
 
 
 class Template:
-    """What the coded rows wrote. `spots`: field or (field, repetition) -> mapped, of plain writes; `others`: traces
+    """What the coded rows wrote. `mapped`, `kept`: the masks by place (field, or field and repetition); `others`: traces
     that say more; `traces`: all of them, relative to the segment."""
 
-    __slots__ = ("others", "ranks", "registers", "spots", "traces", "used", "wrote")
+    __slots__ = ("kept", "mapped", "others", "ranks", "registers", "traces", "used", "wrote")
 
     def __init__(self, registers: dict[Register, Any], ranks: dict[Register, int], traces: Sequence[Trace]) -> None:
         self.registers = registers
@@ -46,16 +46,18 @@ class Template:
         self.traces = tuple(traces)
         self.wrote = any(marks[0] or marks[1] for *_, marks in traces)
         self.used = False
-        spots: dict[Any, int] = {}
+        self.mapped: dict[Any, int] = {}
+        self.kept: dict[Any, int] = {}
         others: list[Trace] = []
         for trace in traces:
             _, _, field, repetition, shift, (mapped, kept, excused, invalid, said) = trace
-            name = (field, repetition) if repetition else field
-            if kept or excused or invalid or said:
+            if excused or invalid or said:
                 others.append(trace)
-            else:
-                spots[name] = spots.get(name, 0) | mapped << shift
-        self.spots = spots
+                continue
+            place = (field, repetition) if repetition else field
+            for masks, mask in ((self.mapped, mapped), (self.kept, kept)):
+                if mask:
+                    masks[place] = masks.get(place, 0) | mask << shift
         self.others = tuple(others)
 
 
