@@ -23,6 +23,9 @@ Note: TypeAlias = "tuple[Spot, int, str, str, Resource, int]"
 """Where (spot and bit), kind, text, and whose: resource and rule."""
 
 
+_NO_MORE = (0, 0, 0, ())
+
+
 class Carried:
     """`mapped`: by segment position, the masks of its places; `kept`: likewise, of the few segments that have any;
     `cells`: what more there is to say; `notes`: why."""
@@ -46,12 +49,13 @@ class Carried:
                 template: Any = marks
                 self._template(template, position, resource)
                 continue
-            if stands and marks is MAPPED:
+            if stands:
                 here = self.mapped[position]
                 place = (field, repetition) if repetition else field
-                here[place] = here.get(place, 0) | 1 << shift
-                continue
-            self._say(rule, (position, field, repetition), shift, marks, resource, stands)
+                here[place] = here.get(place, 0) | marks[0] << shift
+                if marks is MAPPED or marks[1:] == _NO_MORE:
+                    continue
+            self._more(rule, (position, field, repetition), shift, marks, resource, stands)
 
     def _template(self, template: Any, position: int, resource: Resource) -> None:
         here = self.mapped[position]
@@ -65,21 +69,20 @@ class Carried:
             for place, mask in template.kept.items():
                 there[place] = there.get(place, 0) | mask
         for rule, _, field, repetition, shift, marks in template.others:
-            self._say(rule, (position, field, repetition), shift, marks, resource, True)
+            place = (field, repetition) if repetition else field
+            here[place] = here.get(place, 0) | marks[0] << shift
+            self._more(rule, (position, field, repetition), shift, marks, resource, True)
 
-    def _say(self, rule: int, spot: Spot, shift: int, marks: Marks, resource: Resource, stands: bool) -> None:
+    def _more(self, rule: int, spot: Spot, shift: int, marks: Marks, resource: Resource, stands: bool) -> None:
+        """What else marks say than `mapped`."""
         mapped, kept, excused, invalid, said = marks
-        position, field, repetition = spot
-        place = (field, repetition) if repetition else field
-        if stands:
-            if mapped:
-                here = self.mapped[position]
-                here[place] = here.get(place, 0) | mapped << shift
-            if kept:
-                there = self.kept.setdefault(position, {})
-                there[place] = there.get(place, 0) | kept << shift
-            if not (excused or invalid or said):
-                return
+        if stands and kept:
+            position, field, repetition = spot
+            place = (field, repetition) if repetition else field
+            there = self.kept.setdefault(position, {})
+            there[place] = there.get(place, 0) | kept << shift
+        if stands and not (excused or invalid or said):
+            return
         if said:
             self.notes.extend([(spot, shift + bit, kind, text, resource, rule) for kind, bit, text in said])
         cell = self.cells.setdefault(spot, [0, 0, 0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mappings.engine.codec import Marks
+from mappings.engine.codec import NOTHING, Marks
 from mappings.engine.datatypes import Value
 from mappings.engine.requirements import incomplete, lacking, requirements
 from mappings.engine.runtime import NOWHERE, Resource, Run, Scope, Seat
@@ -25,14 +25,14 @@ _STORE = 4096
 _TEXT = 512
 
 Trace = tuple[int, int, Marks]
-"""Rule, bit of the first leaf, marks: relative to the text; the traces of a resource in one."""
+"""Rule, bit of the first leaf, marks: relative to the text; the traces of all its resources in one."""
 
 
 class Copy:
     """A resource as its text makes it. `referring`: registers that hold references; `change`: what it comes to if
     the message says nothing else of it, with its bytes, made when first asked for."""
 
-    __slots__ = ("change", "id", "kind", "name", "referring", "registers", "trace")
+    __slots__ = ("change", "id", "kind", "name", "referring", "registers")
 
     def __init__(self, resource: Resource, holds: bool) -> None:
         self.kind = resource.kind
@@ -40,7 +40,6 @@ class Copy:
         self.name = (resource.kind, resource.id)
         self.registers = resource.registers
         self.referring = tuple(name for name, value in self.registers.items() if holds and _refers(value))
-        self.trace = _joined(resource.trace)
         self.change: Change | None = None
 
     def made(self) -> Change:
@@ -61,29 +60,35 @@ def kept(seat: Seat, plan: Plan, key: Key | None, number: int, piece: Fetched) -
     again = run.emitted.get(short)
     if again is not None:
         # this message has said it already: only where it says it again is new
-        for each, (rule, bit, marks) in again:
-            each.trace.append((rule, position, field, repetition, shift + bit, marks))
-        return again[0][0]  # type: ignore[no-any-return]
+        first, (rule, bit, marks) = again
+        first.trace.append((rule, position, field, repetition, shift + bit, marks))
+        return first  # type: ignore[no-any-return]
     codec = run.codec
     store = codec.emitted
     name = (*short, run.event, run.source_authority)
-    copies = store.get(name)
-    if copies is None:
+    made = store.get(name)
+    if made is None:
         if not plan.pure or len(text) > _TEXT or codec.trace:
             return None
-        copies = _made(seat, plan, key, piece)
+        made = _made(seat, plan, key, piece)
         if len(store) >= _STORE:
             store.clear()
-        store[name] = copies
-    taken = _taken(copies, run, seat.scope, piece)
-    if not taken:
+        store[name] = made
+    copies, trace = made
+    resource = _taken(copies, run, seat.scope, position)
+    if resource is None:
         return None
-    run.emitted[short] = taken
-    return taken[0][0]
+    run.emitted[short] = resource, trace
+    rule, bit, marks = trace
+    resource.trace.append((rule, position, field, repetition, shift + bit, marks))
+    return resource
 
 
-def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[Copy, ...]:
-    """What the plan makes of the text alone; () if its ids depend on the message, or if it makes nothing."""
+_NOTHING_MADE: tuple[tuple[Copy, ...], Trace] = ((), (-1, 0, NOTHING))
+
+
+def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[tuple[Copy, ...], Trace]:
+    """What the plan makes of the text alone; nothing if its ids depend on the message."""
     from mappings.engine.emits import make
 
     run = seat.run
@@ -93,22 +98,24 @@ def _made(seat: Seat, plan: Plan, key: Key | None, piece: Fetched) -> tuple[Copy
     child.piece = Value(piece[3], piece[4], run.codec)
     chosen = plan.chosen(child)
     if chosen is None:
-        return ()
+        return _NOTHING_MADE
     make(child, chosen, key or chosen.key, None, "")
     chosen.run(child)
     if alone.scoped or not alone.resources[0].wrote:
-        return ()
+        return _NOTHING_MADE
     for each in alone.resources:
         # what may not stand, or not as it is, is looked at in every message
         ends = any(path.endswith(".end") for path, _ in each.registers)
         if ends or lacking(each, requirements(each)) or incomplete(each):
-            return ()
+            return _NOTHING_MADE
     held = {id(holder) for _, _, holder in alone.references}
-    return tuple(Copy(each, id(each) in held) for each in alone.resources if each.wrote)
+    standing = [each for each in alone.resources if each.wrote]
+    copies = tuple(Copy(each, id(each) in held) for each in standing)
+    return copies, _joined([trace for each in standing for trace in each.trace])
 
 
 def _joined(traces: list[Any]) -> Trace:
-    """The traces of a resource as one; explain doesn't come this way and sees each."""
+    """Traces as one; explain doesn't come this way and sees each."""
     mapped = kept_ = excused = invalid = 0
     notes: list[tuple[str, int, str]] = []
     for _, _, _, _, shift, marks in traces:
@@ -127,15 +134,14 @@ def _refers(value: Any) -> bool:
     return isinstance(value, list) and any(map(_refers, value))
 
 
-def _taken(copies: tuple[Copy, ...], run: Run, scope: Scope, piece: Fetched) -> list[tuple[Resource, Trace]]:
-    """The resources of the copies in this message; [] if it has said something else of one of them."""
-    position, field, repetition, _, _, shift = piece
+def _taken(copies: tuple[Copy, ...], run: Run, scope: Scope, position: int) -> Resource | None:
+    """The first of the copies' resources in this message; None if it has said something else of one of them."""
     by_key, resources = run.by_key, run.resources
     for copy in copies:
         found = by_key.get(copy.name)
         if found is not None and found.registers != copy.registers:
-            return []
-    taken: list[tuple[Resource, Trace]] = []
+            return None
+    first: Resource | None = None
     fresh: list[tuple[Resource, tuple[Any, ...]]] = []
     for copy in copies:
         found = by_key.get(copy.name)
@@ -146,14 +152,12 @@ def _taken(copies: tuple[Copy, ...], run: Run, scope: Scope, piece: Fetched) -> 
             found.copy = copy
             if copy.referring:
                 fresh.append((found, copy.referring))
-        rule, bit, marks = copy.trace
-        found.trace.append((rule, position, field, repetition, shift + bit, marks))
         found.wrote = True
-        taken.append((found, copy.trace))
+        first = first or found
     for holder, names in fresh:
         for name in names:
             holder.registers[name] = _own(holder.registers[name], holder, run)
-    return taken
+    return first
 
 
 def _own(value: Any, holder: Resource, run: Run) -> Any:

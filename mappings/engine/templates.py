@@ -35,7 +35,7 @@ the sender writes what is no code (a name in a coded field)."""
 
 
 class Template:
-    """What the coded rows wrote. `mapped`, `kept`: the masks by place (field, or field and repetition); `others`: traces
+    """What the coded rows wrote. `mapped`, `kept`: masks by place (field, or field and repetition); `others`: traces
     that say more; `traces`: all of them, relative to the segment."""
 
     __slots__ = ("kept", "mapped", "others", "ranks", "registers", "traces", "used", "wrote")
