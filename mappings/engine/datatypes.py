@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.fhir import definitions
 from mappings.engine.codec import NOTHING, NULL, Codec, Marks
-from mappings.engine.codegen import FELL, NONE, WROTE, Block, Call, First, Op, Together, generate
+from mappings.engine.codegen import generate
 from mappings.engine.conditions import Condition, Raw, compile_when
 from mappings.engine.grammar import Map, Row
 from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome, recalled
+from mappings.engine.ops import FELL, NONE, WROTE, Block, Call, First, Op, Together
 from mappings.engine.shortcuts import Place, Spot, Write, extended, shortcut
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.targets import (

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
-from mappings.engine.codegen import NONE, WROTE, Emit, first_value
 from mappings.engine.datatypes import Value
 from mappings.engine.fetching import Fetched, fetcher
 from mappings.engine.grammar import Row
 from mappings.engine.kept import kept
 from mappings.engine.keys import compile_key
+from mappings.engine.ops import NONE, WROTE, Emit, first_value
 from mappings.engine.runtime import Resource, Run, Scope, Seat
 from mappings.engine.sinks import sink
 from mappings.engine.targets import Target, apply, literals, resolve

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mappings.engine.codec import NULL
-from mappings.engine.codegen import PARTS, asker, texts
-from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
+from mappings.engine.codegen import asker, texts
+from mappings.engine.conditions import PARTS, Condition, Scene, compile_when, first_leaf
 from mappings.engine.fetching import Fetched, fetcher, raw_text
 from mappings.engine.sources import SourcePath, parse
 from mappings.engine.yamlfile import Dict, line_of

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
-from mappings.engine.codegen import Block, generate
+from mappings.engine.codegen import generate
 from mappings.engine.conditions import Condition, Raw, asking, compile_when, predicate
 from mappings.engine.datatypes import locator, own_path
 from mappings.engine.fetching import raw_text
 from mappings.engine.grammar import Map, Row
 from mappings.engine.keys import Key, compile_key, nearest
 from mappings.engine.makers import full_mask
-from mappings.engine.rows import RowCompiler, Step
+from mappings.engine.ops import Block
+from mappings.engine.rows import RowCompiler
 from mappings.engine.runtime import Seat
 from mappings.engine.sources import SourcePath, parse
+from mappings.engine.steps import Step
 from mappings.engine.targets import resolve
 from mappings.engine.templates import Templates, split
 from mappings.errors import MapError

@@ -2,58 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from adapters.fhir import definitions
-from mappings.engine.codec import NOTHING, NULL, Marks
-from mappings.engine.codegen import (
-    FELL,
-    NONE,
-    PARTS,
-    VALUE,
-    WROTE,
-    Block,
-    Call,
-    First,
-    Op,
-    Plain,
-    Switch,
-    Together,
-    first_value,
-)
-from mappings.engine.conditions import Condition, Scene, compile_when, first_leaf
-from mappings.engine.datatypes import ORIGINAL_TEXT
+from mappings.engine.codec import NOTHING
+from mappings.engine.conditions import PARTS, Condition, Scene, compile_when
 from mappings.engine.emits import emitting, labelled
-from mappings.engine.fetching import Fetch, fetcher, raw_text
+from mappings.engine.fetching import fetcher, raw_text
 from mappings.engine.grammar import Map, Row
-from mappings.engine.makers import Converter, Maker, full_mask, maker, outcome, recalled
-from mappings.engine.runtime import Resource, Seat
-from mappings.engine.sinks import Sink, beside_sink, extension_sink, marked, sink
+from mappings.engine.makers import Converter, Maker, maker
+from mappings.engine.ops import FELL, NONE, VALUE, WROTE, Call, First, Op, Plain, Switch, Together, first_value
+from mappings.engine.runtime import Seat
+from mappings.engine.sinks import Sink, beside_sink, extension_sink, sink
 from mappings.engine.sources import SourcePath, parse
+from mappings.engine.steps import (
+    Remover,
+    Step,
+    absent,
+    all_repetitions,
+    conditional,
+    defaulting,
+    filling,
+    many_sources,
+    nothing,
+    one_source,
+    setting,
+    together,
+    wrapped,
+)
 from mappings.engine.targets import (
-    Beside,
     Literal,
     Target,
     apply,
-    extension,
-    fill,
     literal,
     literals,
-    merged,
     resolve,
-    take_back,
 )
-from mappings.leaves.base import Invalid, Partly
 
 if TYPE_CHECKING:
     from mappings.engine.plans import Plan
     from mappings.engine.workshop import Workshop
 
-__all__ = ["RowCompiler", "Step"]
-
-Step: TypeAlias = Callable[[Seat], int]
+__all__ = ["RowCompiler"]
 
 
 class RowCompiler:
@@ -89,7 +81,7 @@ class RowCompiler:
         for name, ops in grouped.items():
             own = tuple(each for one in rows if one.together == name for each in one.fallback)
             fallback = self.ops((*own, *self.map.fallbacks.get(name, ())))
-            found[places[name]] = Together(tuple(ops), fallback, _together)
+            found[places[name]] = Together(tuple(ops), fallback, together)
         return tuple(found)
 
     @property
@@ -181,7 +173,7 @@ class RowCompiler:
         if inside is not None:
             self.slots.setdefault(inside.path, set()).add(slot)
             value = self.shop.extension_target(self.map.target, replace(row, on=None))[1]
-            return _wrapped(sink(inside, slot, shared=True, rank=row.rank, found=()), row.extension, value.to), value
+            return wrapped(sink(inside, slot, shared=True, rank=row.rank, found=()), row.extension, value.to), value
         if row.extension:
             home, target = self.shop.extension_target(self.map.target, row)
             path = ".".join((*home, "extension"))
@@ -210,8 +202,8 @@ class RowCompiler:
         place, target = self.place(row)
         if row.absent is not None:
             self.filled.add(target.path)
-            self.finals.append(_conditional(_absent(target, self.slot(row), row.absent), when))
-            return _nothing
+            self.finals.append(conditional(absent(target, self.slot(row), row.absent), when))
+            return nothing
         raw, weak = (row.set_, False) if row.set_ is not None else (row.default, True)
         if raw is None:
             raise row.error("the row has no source and nothing to set")
@@ -225,8 +217,8 @@ class RowCompiler:
             if target.rest and target.repeats and row.slot is not None:
                 # only objects that a source has begun are filled
                 self.filled.add(target.path)
-                self.finals.append(_conditional(_filling(target, row.slot, found), when))
-                return _nothing
+                self.finals.append(conditional(filling(target, row.slot, found), when))
+                return nothing
             if target.rest and target.repeats:
                 raise row.error("constants below a repeating element need the slot of the object that they go into")
             apply(made, found)
@@ -235,14 +227,14 @@ class RowCompiler:
             made = literal(element, raw, row.file, row.line)
             if target.rest and target.repeats and row.slot is not None:
                 self.filled.add(target.path)
-                self.finals.append(_conditional(_filling(target, row.slot, ((target.rest, made),)), when))
-                return _nothing
+                self.finals.append(conditional(filling(target, row.slot, ((target.rest, made),)), when))
+                return nothing
             if target.rest and target.repeats:
                 raise row.error("constants below a repeating element need the slot of the object that they go into")
         if weak:
-            self.finals.append(_conditional(_defaulting(place, target, made), when))
-            return _nothing
-        return _setting(place, made)
+            self.finals.append(conditional(defaulting(place, target, made), when))
+            return nothing
+        return setting(place, made)
 
     def _sourced(self, row: Row, when: Condition | None) -> Call:
         place, target = self.place(row)
@@ -250,10 +242,10 @@ class RowCompiler:
         if row.default is not None:
             element = target.element if not target.element.repeats else replace(target.element, max=1)
             value = literal(element, row.default, row.file, row.line)
-            self.finals.append(_conditional(_defaulting(place, target, value), when))
+            self.finals.append(conditional(defaulting(place, target, value), when))
         if row.absent is not None:
             self.filled.add(target.path)
-            self.finals.append(_conditional(_absent(target, self.slot(row), row.absent), when))
+            self.finals.append(conditional(absent(target, self.slot(row), row.absent), when))
         single = len(paths) == 1 and not row.listed
         made = maker(row, target, self.shop, self._type_of(paths[0]) if single else None, self.map.target)
         slot = self.slot(row) if target.repeats else ""
@@ -270,14 +262,14 @@ class RowCompiler:
         )
         self.covers.extend([(path, stem) for path in paths])
         if made.all:
-            return Call(_joined_all(fetcher(paths[0], self.own), made, place, rule), self._index(row), when)
+            return Call(all_repetitions(fetcher(paths[0], self.own), made, place, rule), self._index(row), when)
         if made.join is not None:
-            step = _many([fetcher(path, self.own) for path in paths], made, place, rule, beside, extended)
+            step = many_sources([fetcher(path, self.own) for path in paths], made, place, rule, beside, extended)
             return Call(self._each(row, step), when=when, plain=self._plain(row, paths, made, target, place, rule))
         assert made.convert is not None
         several = target.repeats or any(repeats for _, repeats in target.rest)
         fetch = fetcher(paths[0], self.own)
-        step = _one(fetch, made.convert, place, rule, _Remover(target, slot), several, beside, extended)
+        step = one_source(fetch, made.convert, place, rule, Remover(target, slot), several, beside, extended)
         if row.each:
             return Call(self._each_single(row, paths[0], made.convert, place, rule), self._index(row), when)
         return Call(step, self._index(row), when, self._plain(row, paths, made, target, place, rule))
@@ -339,315 +331,3 @@ class RowCompiler:
             return wrote if value is not None or not marks[3] else FELL
 
         return each
-
-
-def _wrapped(plain: Sink, urls: tuple[str, ...], name: str) -> Sink:
-    """A sink of extensions that takes their values."""
-
-    def wrapped(resource: Resource, seat: int, repetition: int, value: Any) -> bool:
-        made = extension(urls[-1], name, value)
-        for url in reversed(urls[:-1]):
-            made = {"url": url, "extension": [made]}
-        return plain(resource, seat, repetition, made)
-
-    return wrapped
-
-
-class _Remover:
-    """HL7 null: the register is to be removed (architecture, `remove element`)."""
-
-    __slots__ = ("key", "required")
-
-    def __init__(self, target: Target, slot: str) -> None:
-        self.key = (target.path, slot)
-        self.required = bool(target.element.min and "." not in target.path)
-
-    def remove(self, resource: Resource) -> bool:
-        """False if it can't be: the element is required, or another source speaks of it."""
-        if self.required or resource.registers.get(self.key) is not None:
-            return False
-        resource.registers[self.key] = None
-        return True
-
-
-_REMOVED: Marks = (1, 0, 0, 0, (("removed", 0, "is removed by HL7 null"),))
-
-
-def _one(
-    fetch: Fetch,
-    convert: Converter,
-    place: Sink,
-    rule: int,
-    remover: _Remover,
-    several: bool,
-    beside: Sink | None,
-    extended: bool,
-) -> Step:
-    """One source: a value per repetition for a list, the first that yields one for a single element."""
-
-    def one(seat: Seat) -> int:
-        resource = seat.resource
-        codec = seat.codec
-        status = NONE
-        for position, field, repetition, text, level, shift in fetch(seat):
-            if text == NULL:
-                if remover.remove(resource):
-                    resource.wrote = True
-                    resource.trace.append((rule, position, field, repetition, shift, _REMOVED))
-                continue
-            value, marks = convert(text, level, codec)
-            if value is None:
-                if marks is not NOTHING:
-                    resource.trace.append((rule, position, field, repetition, shift, marks))
-                    if marks[3] and status == NONE:
-                        status = FELL
-                continue
-            if marks[4] and value.__class__ is Partly:
-                put = _placed(place, beside, extended, seat, repetition, value, text)
-            else:
-                put = place(resource, seat.number, repetition, value)
-            if put:
-                resource.trace.append((rule, position, field, repetition, shift, marks))
-                resource.wrote = True
-                status = WROTE
-                if not several:
-                    break
-        return status
-
-    return one
-
-
-def _placed(
-    place: Sink, beside: Sink | None, extended: bool, seat: Seat, repetition: int, value: Partly, text: str
-) -> bool:
-    """Put a primitive that carries only a part of its text, and the text beside it."""
-    codec = seat.codec
-    original = {"extension": [{"url": ORIGINAL_TEXT, "valueString": codec.plain(first_leaf(text, codec))}]}
-    if extended:
-        return place(seat.resource, seat.number, repetition, Beside(value.value, original))
-    if not place(seat.resource, seat.number, repetition, value.value):
-        return False
-    if beside is not None:
-        beside(seat.resource, seat.number, repetition, original)
-    return True
-
-
-def _many(fetches: list[Fetch], made: Maker, place: Sink, rule: int, beside: Sink | None, extended: bool) -> Step:
-    """A leaf function over several texts, the first repetition of each."""
-    join, number = made.join, made.memo
-    assert join is not None
-
-    def many(seat: Seat) -> int:
-        codec = seat.codec
-        texts: list[str] = []
-        spots: list[tuple[int, int, int, int]] = []
-        for fetch in fetches:
-            text = ""
-            for position, field, repetition, found, level, shift in fetch(seat):
-                text = found
-                if level == 0 and codec.component in text:
-                    text = text.partition(codec.component)[0]
-                if codec.subcomponent in text:
-                    text = text.partition(codec.subcomponent)[0]
-                if text == NULL:
-                    text = ""
-                if text:
-                    spots.append((position, field, repetition, shift))
-                break
-            texts.append(codec.plain(text) if text else text)
-        if not spots:
-            return NONE
-        resource = seat.resource
-        try:
-            result = join(texts, codec.leaf) if not number else recalled(join, number, texts, codec)
-        except Invalid as invalid:
-            marks: Marks = (0, 0, 0, 1, (("invalid", 0, str(invalid)),))
-            resource.trace.append((rule, *spots[0], marks))
-            fallen: Marks = (0, 0, 0, 1, ())
-            resource.trace.extend([(rule, *spot, fallen) for spot in spots[1:]])
-            return FELL
-        value, marks = outcome(result, 1, (1, 0, 0, 0, ()))
-        if value is None:
-            return NONE
-        if value.__class__ is Partly:
-            put = _placed(place, beside, extended, seat, spots[0][2], value, texts[0])
-        else:
-            put = place(resource, seat.number, spots[0][2], value)
-        if not put:
-            return NONE
-        resource.trace.extend([(rule, *spot, marks) for spot in spots])
-        resource.wrote = True
-        return WROTE
-
-    return many
-
-
-def _joined_all(fetch: Fetch, made: Maker, place: Sink, rule: int) -> Step:
-    """A leaf function over all repetitions of a field, each whole."""
-    join = made.join
-    assert join is not None
-
-    def joined(seat: Seat) -> int:
-        codec = seat.codec
-        pieces = [piece for piece in fetch(seat) if piece[3] != NULL]
-        if not pieces:
-            return NONE
-        resource = seat.resource
-        masks = [full_mask(piece[3], piece[4], codec) for piece in pieces]
-        try:
-            result = join([codec.plain(piece[3]) for piece in pieces], codec.leaf)
-        except Invalid as invalid:
-            for piece, mask in zip(pieces, masks, strict=True):
-                first = (mask & -mask).bit_length() - 1
-                fallen: Marks = (0, 0, 0, mask, (("invalid", first, str(invalid)),))
-                resource.trace.append((rule, *piece[:3], piece[5], fallen))
-            return FELL
-        value, _ = outcome(result, 1, NOTHING)
-        if value is None or not place(resource, seat.number, pieces[0][2], value):
-            return NONE
-        for piece, mask in zip(pieces, masks, strict=True):
-            single = mask == 1 and len(pieces) == 1
-            marks: Marks = (1, 0, 0, 0, ()) if single else (0, mask, 0, 0, ())
-            resource.trace.append((rule, *piece[:3], piece[5], marks))
-        resource.wrote = True
-        return WROTE
-
-    return joined
-
-
-def _together(seat: Seat, body: Block, fallback: Block) -> int:
-    """Rows that fall together: if one is invalid none of them stays, and the fallback rows run."""
-    resource = seat.resource
-    outer = resource.undo
-    undo: list[Any] = []
-    resource.undo = undo
-    start, wrote = len(resource.trace), resource.wrote
-    status = body(seat)
-    resource.undo = outer
-    if status >= 0:
-        if outer is not None:
-            outer.extend(undo)
-        return status
-    take_back(undo)
-    resource.wrote = wrote
-    trace = resource.trace
-    for at in range(start, len(trace)):
-        *where, (mapped, kept, excused, invalid, notes) = trace[at]
-        said = tuple([note for note in notes if note[0] == "invalid"])
-        trace[at] = (*where, (0, 0, excused, mapped | kept | invalid, said))  # type: ignore[assignment]
-    fallback(seat)
-    return FELL
-
-
-def _nothing(seat: Seat) -> int:
-    return NONE
-
-
-def _conditional(step: Step, when: Condition | None) -> Step:
-    if when is None:
-        return step
-    ask = when.call
-    return lambda seat: step(seat) if ask(seat) else NONE
-
-
-def _setting(place: Sink, value: Any) -> Step:
-    return lambda seat: WROTE if place(seat.resource, seat.number, -1, value) else NONE
-
-
-def _filling(target: Target, slot: str, found: tuple[Any, ...]) -> Step:
-    """Literals into the objects of a slot that this seat has begun."""
-
-    def filling(seat: Seat) -> int:
-        wrote = NONE
-        for (path, name, number, _), item in seat.resource.items.items():
-            if path == target.path and name == slot and number == seat.number:
-                apply(item, found)
-                wrote = WROTE
-        return wrote
-
-    return filling
-
-
-def _empty(resource: Resource, path: str) -> bool:
-    """Whether no register of this path, or inside or around it, has a value or is removed."""
-    inside = f"{path}."
-    return all(not (known == path or known.startswith(inside)) for known, _ in resource.registers)
-
-
-def _defaulting(place: Sink, target: Target, value: Any) -> Step:
-    whole = (target.path, "")
-
-    def default(seat: Seat) -> int:
-        resource = seat.resource
-        if whole in resource.registers or not _empty(resource, target.path):
-            return NONE
-        place(resource, seat.number, -1, value)
-        for key in resource.registers:
-            if key[0] == target.path:
-                resource.ranks[key] = -1
-        return WROTE
-
-    return default
-
-
-_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-
-
-def _absent(target: Target, slot: str, reason: str) -> Step:
-    """data-absent-reason at a target that nothing has filled."""
-    extended = {"extension": [{"url": _ABSENT, "valueCode": reason}]}
-    primitive = definitions().is_primitive(target.type)
-    steps = marked(target.rest) if primitive else target.rest
-    if target.repeats and target.rest:
-        return lambda seat: _absent_inside(seat, target, slot, steps, extended)
-    key = (target.path, slot if target.repeats else "")
-    if target.choice:
-        return lambda seat: _absent_choice(seat.resource, key, target, steps, extended)
-    *parents, name = target.path.split(".")
-    put = (".".join((*parents, f"_{name}" if primitive else name)), key[1])
-
-    def absent(seat: Seat) -> int:
-        resource = seat.resource
-        if key in resource.registers or not _empty(resource, target.path) or put in resource.registers:
-            return NONE
-        resource.registers[put] = [extended] if target.repeats else extended
-        resource.ranks[put] = -1
-        return WROTE
-
-    return absent
-
-
-def _has(made: Any, steps: tuple[tuple[str, bool], ...]) -> bool:
-    for name, repeats in steps:
-        made = made.get(name)
-        if made is None:
-            return False
-        if repeats:
-            made = made[0]
-    return True
-
-
-def _absent_inside(seat: Seat, target: Target, slot: str, steps: Any, extended: Any) -> int:
-    wrote = NONE
-    for (path, name, number, _), item in seat.resource.items.items():
-        mine = path == target.path and name == slot and number == seat.number
-        if mine and not _has(item, target.rest) and not _has(item, steps):
-            fill(item, steps, extended)
-            wrote = WROTE
-    return wrote
-
-
-def _absent_choice(resource: Resource, key: Any, target: Target, steps: Any, extended: Any) -> int:
-    there = resource.registers.get(key)
-    if there is None:
-        if target.rest:
-            return NONE
-        name = f"_{target.choice}" if definitions().is_primitive(target.type) else target.choice
-        resource.registers[key] = {name: extended}
-        resource.ranks[key] = -1
-        return WROTE
-    if not target.rest or target.choice not in there or _has(there[target.choice], target.rest):
-        return NONE
-    inner = merged(there[target.choice], ((steps, extended),))
-    resource.registers[key] = {**there, target.choice: inner}
-    return WROTE

@@ -27,9 +27,9 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from mappings.engine.codec import NOTHING
-from mappings.engine.codegen import Call, First, Op
 from mappings.engine.conditions import Condition
 from mappings.engine.makers import Converter, Lost, Maker, recalled
+from mappings.engine.ops import Call, First, Op
 from mappings.engine.targets import Literal, Target, apply, clone, extension, fill, merged
 from mappings.leaves.base import Invalid, Partly
 

@@ -12,7 +12,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from adapters.hl7v2 import dictionary
-from mappings.engine.codegen import Block, Call, First, Op, Switch, generate
+from mappings.engine.codegen import generate
+from mappings.engine.ops import Block, Call, First, Op, Switch
 from mappings.engine.runtime import Register, Resource, Seat, Trace
 
 if TYPE_CHECKING:
