@@ -89,12 +89,6 @@ def root(connection: apsw.Connection, size: int) -> bytes:
     return _frontier(connection, size).root()
 
 
-def leaf_hash_at(connection: apsw.Connection, index: int) -> bytes:
-    """The stored hash of one leaf."""
-    place = position(0, index)
-    return _nodes(connection, [place])[place]
-
-
 def inclusion(connection: apsw.Connection, index: int, size: int) -> tuple[bytes, ...]:
     """The proof that leaf `index` is in the tree of the first `size` leaves."""
     return inclusions(connection, (index,), size)[0]

@@ -37,7 +37,6 @@ from pipelines.state import SqliteState
 from pipelines.topics import EmbeddedTopics
 
 VERSION = 1
-_BEFORE = ("lock", "keys", "journal", "blobs", "terminology", "packages")  # may be there before the folder is one
 MANIFEST = "tabellion.json"
 RESTORING = "restoring"  # while this file is there the folder is half restored
 RETIRED = "moved"  # the log of this folder goes on in another one

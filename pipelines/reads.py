@@ -336,14 +336,6 @@ class StateReader:
         """The record versions that one journal entry made, in order."""
         return tuple(StoredRecord(*row) for row in self._rows(RECORD + "WHERE r.entry=? ORDER BY r.seq", (entry,)))
 
-    def entries_of(self, patient: str, limit: int = 256) -> tuple[int, ...]:
-        """Journal entries that made records of a patient, newest first."""
-        query = (
-            "SELECT DISTINCT r.entry FROM record r JOIN patient p ON p.number=r.patient WHERE p.id=?"
-            " ORDER BY r.seq DESC LIMIT ?"
-        )
-        return tuple(row[0] for row in self._rows(query, (patient, limit)))
-
     def checkpoint_over(self, seq: int) -> tuple[int, str] | None:
         """Size and text of the first checkpoint of the present log that covers a record."""
         query = "SELECT size, checkpoint FROM batch WHERE log=(SELECT max(number) FROM log) AND size>? ORDER BY size"

@@ -31,7 +31,6 @@ def sctid(item: int, partition: str = "10") -> str:
 
 
 MODULE, REFSET = sctid(1), sctid(2)
-ROOT, LUNG, MOULD = sctid(10), sctid(11), sctid(12)
 # name → (number, full name, parent)
 CONCEPTS = {
     "root": (10, "Invented finding (finding)", None),

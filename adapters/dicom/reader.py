@@ -39,8 +39,6 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _OPEN = 0xFFFFFFFF
 _DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95"})
 _BIG = "1.2.840.10008.1.2.2"
-_IMPLICIT = "1.2.840.10008.1.2"
-_SHORT_TAG, _LONG_TAG = struct.Struct("<HH"), struct.Struct("<HHI")
 
 
 @dataclass(frozen=True, slots=True)

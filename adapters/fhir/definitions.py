@@ -69,7 +69,6 @@ class Element:
     targets: tuple[str, ...]
     binding: Binding | None
     home: Home | None
-    is_summary: bool
     is_modifier: bool
 
     @property
@@ -263,7 +262,6 @@ class Definitions:
                 targets=tuple(types.get("Reference", ())) if "Reference" in chosen else (),
                 binding=binding,
                 home=self._home(owner, path, json_name, chosen, extras),
-                is_summary="summary" in extras,
                 is_modifier="modifier" in extras,
             )
 

@@ -7,60 +7,22 @@ be told here (a profile behind `resolve()`) leaves that slicing unchecked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 
-from adapters.fhir.coded import checkable, in_set
+from adapters.fhir.coded import checkable
 from adapters.fhir.constraints import Constraints
-from adapters.fhir.definitions import Codes, Constraint, Definitions, Element, Home
+from adapters.fhir.definitions import Constraint, Definitions, Element, Home
+from adapters.fhir.demands import MISSING, Node, find
 from adapters.fhir.findings import Path, Run
-from adapters.fhir.references import ReferenceFault, pointed_type
-from adapters.fhir.slices import Slicing, fits_pattern, same, slicing_of
+from adapters.fhir.members import Member, bound, counted, demand, targets
+from adapters.fhir.slices import Check, Slicing, fits_pattern, same, slicing_of
 
-Check: TypeAlias = Callable[[Any, Path, Run], None]
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
 _CODED: frozenset[Home] = frozenset({("CodeableConcept", ""), ("Coding", "")})
-
-
-class _Missing:
-    """Stands for no value (a class, so that a copy of it is itself)."""
-
-
-MISSING: Any = _Missing
-
-
-@dataclass(slots=True)
-class Node:
-    """What a profile demands of one element (or of one slice of it). Built once, then only read."""
-
-    min: int = 0
-    max: int | None = None
-    types: dict[str, list[str]] | None = None
-    profiles: tuple[str, ...] = ()
-    fixed: Any = MISSING
-    pattern: Any = MISSING
-    binding: str = ""
-    slicing: dict[str, Any] | None = None
-    constraints: list[list[str]] = field(default_factory=list)
-    children: dict[str, Node] = field(default_factory=dict)
-    slices: dict[str, Node] = field(default_factory=dict)
-
-    def lay(self, row: Mapping[str, Any]) -> None:
-        """A row over what the base profile demanded."""
-        self.min = max(self.min, row.get("min", 0))
-        if "max" in row:
-            self.max = row["max"] if self.max is None else min(self.max, row["max"])
-        self.types = row.get("types", self.types)
-        self.profiles = tuple(row.get("profiles", self.profiles))
-        self.fixed = row.get("fixed", self.fixed)
-        self.pattern = row.get("pattern", self.pattern)
-        self.binding = row["binding"][1] if "binding" in row else self.binding
-        self.slicing = row.get("slicing", self.slicing)
-        known = {rule[0] for rule in self.constraints}
-        self.constraints += [rule for rule in row.get("constraints", ()) if rule[0] not in known]
 
 
 class Profiles:
@@ -120,7 +82,7 @@ class Profiles:
             return None  # the package with its base is not here: half of a profile is not checked
         root = Node() if base is None else deepcopy(base)
         for place, row in profile.rows:
-            _find(root, place).lay(row)
+            find(root, place).lay(row)
         self._trees[url] = root
         return root
 
@@ -148,11 +110,11 @@ class Profiles:
         """What a node demands of one value, its members included."""
         checks: list[Check] = []
         if node.fixed is not MISSING:
-            checks.append(_demand(lambda value: same(value, node.fixed), f"{name}: another value is fixed"))
+            checks.append(demand(lambda value: same(value, node.fixed), f"{name}: another value is fixed"))
         if node.pattern is not MISSING:
-            checks.append(_demand(lambda value: fits_pattern(value, node.pattern), f"{name}: a pattern is not met"))
+            checks.append(demand(lambda value: fits_pattern(value, node.pattern), f"{name}: a pattern is not met"))
         if node.binding and (allowed := checkable(self._table.codes(node.binding))) is not None:
-            checks.append(_bound(allowed, homes <= _CODED and bool(homes), name))
+            checks.append(bound(allowed, homes <= _CODED and bool(homes), name))
         if node.types is not None:
             checks += self._typed(node.types, name)
         rules = [Constraint(*rule) for rule in node.constraints]
@@ -174,10 +136,10 @@ class Profiles:
         return check
 
     def _typed(self, types: dict[str, list[str]], name: str) -> Iterator[Check]:
-        targets = types.get("Reference") or []
-        allowed = {self._type_of(url) for url in targets}
-        if targets and None not in allowed and "Resource" not in allowed:
-            yield _targets(frozenset(str(each) for each in allowed), name)
+        urls = types.get("Reference") or []
+        allowed = {self._type_of(url) for url in urls}
+        if urls and None not in allowed and "Resource" not in allowed:
+            yield targets(frozenset(str(each) for each in allowed), name)
 
     def _type_of(self, url: str) -> str | None:
         """The type that a reference target's profile is about."""
@@ -200,10 +162,10 @@ class Profiles:
         allowed = node.types if json_name.endswith("[x]") else None
         names = tuple((each, f"_{each}") for each in found)
         wrong = frozenset(each for each, element in found.items() if allowed and element.types[0] not in allowed)
-        yield _counted(
+        yield counted(
             names,
             wrong,
-            _Member(
+            Member(
                 step=f".{json_name.removesuffix('[x]')}" if not _chosen(found, json_name) else f".{_stem(found)}",
                 least=node.min,
                 most=node.max,
@@ -225,114 +187,9 @@ class Profiles:
         return slicing_of(slicing, node, compiled, homes, self._table)
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """How often a member may occur, and what each of its values must be."""
-
-    step: str
-    least: int
-    most: int | None
-    inner: list[Check]
-    slicing: Slicing | None
-    profile: str
-
-
-def _find(root: Node, place: str) -> Node:
-    """The node at an element id below the type: `component:SystolicBP.code.coding`."""
-    node = root
-    for segment in place.split(".") if place else ():
-        name, _, slice_name = segment.partition(":")
-        if name.endswith("[x]") and slice_name.startswith(name[:-3]) and slice_name != name[:-3]:
-            name, slice_name = slice_name, ""  # `value[x]:valueQuantity` is the member valueQuantity
-        node = node.children.setdefault(name, Node())
-        if slice_name:
-            node = node.slices.setdefault(slice_name, Node())
-    return node
-
-
 def _chosen(found: Mapping[str, Element], json_name: str) -> bool:
     return not json_name.endswith("[x]") and bool(found[json_name].choice)
 
 
 def _stem(found: Mapping[str, Element]) -> str:
     return next(iter(found.values())).choice.removesuffix("[x]")
-
-
-def _counted(names: tuple[tuple[str, str], ...], wrong: frozenset[str], member: _Member) -> Check:
-    step, least, most, profile = member.step, member.least, member.most, member.profile
-    value_of = {key: name for name, sibling in names for key in (name, sibling)}
-    few = tuple(value_of) if len(names) == 1 else None  # a choice has a hundred names: then the object's are fewer
-
-    def check(value: Any, path: Path, run: Run) -> None:
-        if type(value) is not dict:
-            return
-        here: Path = (path, step)
-        items: list[tuple[Any, Path]] = []
-        for key in few or value:
-            if key not in value_of or key not in value:
-                continue
-            name, found = value_of[key], value[key]
-            if name in wrong:
-                run.error("structure", here, f"{profile}: this type is not allowed here")
-                return
-            if key != name:
-                if name not in value:  # there is nothing but extensions: it exists, without a value
-                    items += [(MISSING, here)] * (len(found) if type(found) is list else 1)
-            elif type(found) is list:
-                items += [(MISSING if each is None else each, (here, place)) for place, each in enumerate(found)]
-            else:
-                items.append((found, here))
-        if len(items) < least:
-            run.error("required", here, f"{profile}: at least {least} needed")
-        if most is not None and len(items) > most:
-            run.error("structure", here, f"{profile}: at most {most} allowed")
-        for item, place_of in items:
-            if item is not MISSING:
-                for each in member.inner:
-                    each(item, place_of, run)
-        if member.slicing is not None:
-            member.slicing.check([pair for pair in items if pair[0] is not MISSING], here, run, profile)
-
-    return check
-
-
-def _demand(fits: Callable[[Any], bool], text: str) -> Check:
-    def check(value: Any, path: Path, run: Run) -> None:
-        if not fits(value):
-            run.error("value", path, text)
-
-    return check
-
-
-def _bound(allowed: Codes, coded: bool, name: str) -> Check:
-    """`coded`: a code is needed. Of a choice the binding speaks of its coded types only; a Period has no code."""
-
-    def check(value: Any, path: Path, run: Run) -> None:
-        if type(value) is str:
-            fits = value in allowed.codes or bool(allowed.rules)
-        elif type(value) is dict and "coding" in value:
-            codings = value["coding"]
-            fits = type(codings) is list and any(in_set(coding, allowed) for coding in codings)
-        else:
-            fits = (not coded and "code" not in value) or in_set(value, allowed) if type(value) is dict else True
-        if not fits:
-            run.error("code-invalid", path, f"{name}: not of the required value set")
-
-    return check
-
-
-def _targets(allowed: frozenset[str], name: str) -> Check:
-    among = ", ".join(sorted(allowed))
-
-    def check(value: Any, path: Path, run: Run) -> None:
-        text = value.get("reference") if type(value) is dict else None
-        if type(text) is not str or text.startswith("#"):
-            return
-        try:
-            pointed = pointed_type(text)
-        except ReferenceFault:
-            return  # the structure check names it
-        if pointed is not None and pointed not in allowed:
-            run.error("structure", (path, ".reference"), f"{name}: points at {pointed}, allowed are {among}")
-
-    return check

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from adapters.fhir.coded import checkable, in_set
 from adapters.fhir.definitions import Definitions, Home
+from adapters.fhir.demands import Node
 from adapters.fhir.fhirpath import NotCompilable, compile_path
 from adapters.fhir.findings import Path, Run
 from adapters.fhir.references import ReferenceFault, pointed_type
-
-if TYPE_CHECKING:
-    from adapters.fhir.profiles import Node
 
 Check: TypeAlias = Callable[[Any, Path, Run], None]
 Fits: TypeAlias = Callable[[Any], bool]

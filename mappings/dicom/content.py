@@ -31,7 +31,6 @@ _CONCEPT, _CODE_VALUE, _SCHEME = (
 )
 _OBSERVED, _OBSERVATION_UID = tag_of("ObservationDateTime"), tag_of("ObservationUID")
 _REFERENCED, _REFERENCED_UID = tag_of("ReferencedSOPSequence"), tag_of("ReferencedSOPInstanceUID")
-_REFERENCED_CLASS = tag_of("ReferencedSOPClassUID")
 _OFFSET = tag_of("TimezoneOffsetFromUTC")
 _OBS_STATUS = {"partial": "preliminary"}
 

@@ -28,7 +28,7 @@ from mappings.values import Mapped, MapSettings, Part
 __all__ = ["DicomMap", "load", "load_content"]
 
 _SOP_CLASS, _SOP_INSTANCE = tag_of("SOPClassUID"), tag_of("SOPInstanceUID")
-_MODALITY, _STUDY, _SERIES = tag_of("Modality"), tag_of("StudyInstanceUID"), tag_of("SeriesInstanceUID")
+_MODALITY, _STUDY = tag_of("Modality"), tag_of("StudyInstanceUID")
 _MANUFACTURER, _MODEL = tag_of("Manufacturer"), tag_of("ManufacturerModelName")
 _OFFSET = tag_of("TimezoneOffsetFromUTC")
 _TIMES = tuple(

@@ -22,7 +22,6 @@ from mappings.dicom.vocabulary import DCM, SCT, acquisition, body_part, concept,
 __all__ = ["ITEM_LEAVES", "LEAVES", "Leaf", "Partly"]
 
 
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _WORDS = ("family", "given", "given", "prefix", "suffix")  # components of PN, PS3.5 6.2.1.2
 _REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 
@@ -194,7 +193,6 @@ def coding(run: Run, node: Node) -> dict[str, Any] | None:
 
 
 _DOCUMENT, _DOCUMENT_LENGTH, _MIME = 0x00420011, 0x00420015, 0x00420012
-_CREATED = (0x00080023, 0x00080033)
 
 
 def document(run: Run, node: Node) -> dict[str, Any] | None:

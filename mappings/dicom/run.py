@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapters.dicom import Dataset, tag_text
 from adapters.fhir import JsonValue
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Made", "Node", "Run", "Source"]
 
-INVALID, NO_TARGET, NO_RULE, SET_ASIDE = "invalid", "no-target", "no-rule", "set-aside"
+INVALID, NO_TARGET, NO_RULE = "invalid", "no-target", "no-rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +169,3 @@ class Run:
             Change(made.type, made.id, None if made.type in keyed else self.patient, tuple(made.elements))
             for made in ranked
         )
-
-
-def unique(values: list[Any]) -> list[Any]:
-    """Each once, in order."""
-    found: list[Any] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found

@@ -33,7 +33,7 @@ def undo(trace: Trace, start: int, state: int | None = None) -> None:
 class Resource:
     """A resource in the making. `body`: its elements. `source`: the leaf where its source begins, for its order."""
 
-    __slots__ = ("aside", "body", "body_ranks", "id", "kind", "needs", "node", "run", "source", "trace", "wrote")
+    __slots__ = ("aside", "body", "id", "kind", "needs", "node", "run", "source", "trace", "wrote")
 
     def __init__(self, run: Run, kind: str, id_: str, node: Node) -> None:
         self.run = run
@@ -42,7 +42,6 @@ class Resource:
         self.node = node
         self.source = node.leaf
         self.body: dict[str, Any] = {}
-        self.body_ranks: dict[str, int] = {}
         self.trace: Trace = []
         self.wrote = False
         self.needs: tuple[str, ...] = ()  # elements of which it must have one

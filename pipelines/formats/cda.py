@@ -12,7 +12,6 @@ from pipelines.formats.source import Refusal, Source, Unit
 
 if TYPE_CHECKING:
     from mappings.cda import CdaMap
-    from pipelines.channels import Channel
 
 __all__ = ["SOURCE"]
 
@@ -39,10 +38,6 @@ def _identity(body: bytes) -> bytes:
         return b""
 
 
-def _refuses(channel: Channel, body: bytes) -> Refusal | None:
-    return None  # a channel's gate asks for fields of HL7 v2
-
-
 def _unreadable(body: bytes) -> Refusal | None:
     try:
         read(body)
@@ -57,7 +52,6 @@ SOURCE = Source(
     load_content=_load_content,
     units=_units,
     identity=_identity,
-    refuses=_refuses,
     unreadable=_unreadable,
     media_types=("application/xml", "text/xml", "application/cda+xml", "application/octet-stream"),
     causes=((LimitError, "limit"), (CdaError, "structure")),

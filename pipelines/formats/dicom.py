@@ -17,7 +17,6 @@ from pipelines.formats.source import Refusal, Source, Together, Unit
 
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
-    from pipelines.channels import Channel
 
 __all__ = ["SOURCE", "DicomMaps"]
 
@@ -84,17 +83,12 @@ def _unreadable(body: bytes) -> Refusal | None:
     return None
 
 
-def _refuses(channel: Channel, body: bytes) -> Refusal | None:
-    return None  # which peers and titles may send is asked at the door
-
-
 SOURCE = Source(
     noun="DICOM instance",
     load=_load,
     load_content=_load_content,
     units=_units,
     identity=_identity,
-    refuses=_refuses,
     causes=((NotDicom, "structure"), (Damaged, "structure"), (LimitExceeded, "limit"), (DicomError, "structure")),
     unreadable=_unreadable,
     brief=brief,

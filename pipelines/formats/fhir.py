@@ -14,7 +14,6 @@ from pipelines.formats.behind import Behind, unread
 from pipelines.formats.source import Maps, Refusal, Source, Unit
 
 if TYPE_CHECKING:
-    from pipelines.channels import Channel
     from pipelines.validation import Validator
 
 __all__ = ["SOURCE"]
@@ -74,17 +73,12 @@ def _unreadable(body: bytes) -> Refusal | None:
     return None
 
 
-def _refuses(channel: Channel, body: bytes) -> Refusal | None:
-    return None  # what it is, is no matter of the channel
-
-
 SOURCE = Source(
     noun="FHIR R4 resource or Bundle",
     load=_load,
     load_content=_load_content,
     units=_units,
     identity=_identity,
-    refuses=_refuses,
     unreadable=_unreadable,
     causes=(
         (LimitExceeded, "limit"),

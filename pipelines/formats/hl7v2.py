@@ -11,11 +11,10 @@ from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read, units
 from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
 from pipelines.formats.behind import Behind, Effective
 from pipelines.formats.embedded import opened
-from pipelines.formats.source import Refusal, Source, Unit
+from pipelines.formats.source import Gate, Refusal, Source, Unit
 
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
-    from pipelines.channels import Channel
 
 __all__ = ["SOURCE", "Hl7v2Maps"]
 
@@ -54,8 +53,8 @@ def _identity(body: bytes) -> bytes:
         return b""
 
 
-def _refuses(channel: Channel, body: bytes) -> Refusal | None:
-    fault = channel.refuses(peek(trim(body)))
+def _refuses(gate: Gate, body: bytes) -> Refusal | None:
+    fault = gate.refuses(peek(trim(body)))
     return None if fault is None else Refusal(f"MSH-{fault.field}" if fault.field else "", fault.text)
 
 

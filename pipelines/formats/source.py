@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from adapters.issue import Issue
 
 if TYPE_CHECKING:
+    from adapters.hl7v2.mllp import Fault, Peek
     from mappings import Mapped, MapSettings
-    from pipelines.channels import Channel
     from pipelines.validation import Validator
 
 LEVELS = ("values", "structure", "full")
 """How far what the maps give is checked, each more than the one before."""
 
-__all__ = ["LEVELS", "Maps", "Refusal", "Source", "Together", "Unit"]
+__all__ = ["LEVELS", "Gate", "Maps", "Refusal", "Source", "Together", "Unit"]
 
 
 class Maps(Protocol):
@@ -51,6 +51,13 @@ class Unit:
     body: bytes  # the bytes that sha256 and ids are made of
     issues: tuple[Issue, ...] = ()  # found around the unit, such as bytes before it
     envelope: str = ""  # its type, such as FHS
+
+
+class Gate(Protocol):
+    """What of a channel may refuse a unit of its own: it asks for fields of HL7 v2."""
+
+    def refuses(self, header: Peek) -> Fault | None:
+        """Why the channel doesn't accept a message (HL7 Table 0357), or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +102,8 @@ class Source:
     load_content: Callable[[bytes], Maps]
     units: Callable[[bytes], Iterable[Unit]]
     identity: Callable[[bytes], bytes]
-    refuses: Callable[[Channel, bytes], Refusal | None]
     causes: tuple[tuple[type[Exception], str], ...]
+    refuses: Callable[[Gate, bytes], Refusal | None] = lambda _gate, _body: None
     unreadable: Callable[[bytes], Refusal | None] = lambda _: None
     brief: Callable[[BinaryIO, bytes, int], bytes] | None = None
     media_types: tuple[str, ...] = ()

@@ -47,7 +47,6 @@ def test_roots_and_proofs_at_every_size(connection: apsw.Connection) -> None:
             proof = tree.consistency(connection, old, size)
             assert list(proof) == proofs(leaves, merkle.consistency_ranges(old, size))
     assert tree.inclusion(connection, 7, 39) == tuple(proofs(leaves, merkle.inclusion_ranges(7, 39)))
-    assert tree.leaf_hash_at(connection, 39) == leaves[39]
 
 
 def test_many_proofs_in_one_read(connection: apsw.Connection) -> None:
@@ -66,7 +65,6 @@ def test_what_is_not_stored_is_refused(connection: apsw.Connection) -> None:
         lambda: tree.inclusion(connection, 0, 6),
         lambda: tree.consistency(connection, 0, 5),
         lambda: tree.consistency(connection, 4, 3),
-        lambda: tree.leaf_hash_at(connection, 9),
     ):
         with pytest.raises(TreeError):
             call()

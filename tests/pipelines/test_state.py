@@ -139,7 +139,6 @@ def test_versions_are_chained_and_entries_know_their_records(folder: DataFolder)
     chain = [state.record(seq) for seq in range(4)]
     assert [one.previous for one in chain if one is not None] == [None, 0, None, 1]
     assert [one.seq for one in state.records_of(1)] == [0, 1, 2]
-    assert state.entries_of("p1") == (2, 1)
     state.close()
 
 

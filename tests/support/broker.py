@@ -94,10 +94,6 @@ class Broker:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def restart(self) -> None:
-        """Start it again on the same folder and port."""
-        self._process = self._start()
-
     def close(self, keep: bool = False) -> None:
         """End it; the folder goes too, unless its log is wanted."""
         if self._process.poll() is None:

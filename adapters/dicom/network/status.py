@@ -12,7 +12,6 @@ class Status(IntEnum):
 
     SUCCESS = 0x0000
     INVALID_INSTANCE = 0x0117  # the SOP Instance UID is none
-    NOT_AUTHORISED = 0x0124
     UNRECOGNISED = 0x0211  # no such operation here
     OUT_OF_RESOURCES = 0xA700  # our failure: send it again
     NO_MATCH = 0xA900  # the data set is not what was announced

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
 
 from adapters.fhir import validate
 from mappings import PUBLISHED_NAMESPACE, Mapped, MapSettings, resource
@@ -57,7 +56,6 @@ def dumped(dataset: Dataset) -> bytes:
     return out.getvalue()
 
 
-SYNTAX = str(ExplicitVRLittleEndian)
 _MAP: list[DicomMap] = []
 
 

@@ -11,8 +11,6 @@ from mappings import MapSettings
 from mappings.dicom import fold
 from tests.mappings.dicom.made import SERIES, SETTINGS, STUDY, code, image, item, mapped, resources
 
-REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
-
 
 def study(**values: Any) -> Any:
     return resources(image(**values))["ImagingStudy"][0]
