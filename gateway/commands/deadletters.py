@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.errors import Failed, InputError, UsageError
+from gateway.errors import UsageError
 from gateway.folder import add_data_option, existing
-from gateway.settings import load_settings
+from gateway.orders import carry_out
 
 _DESCRIPTION = """\
 List messages that could not be mapped, with cause and place, or replay them after a fix. A replayed message settles at
@@ -55,7 +55,6 @@ def run(options: argparse.Namespace) -> int:
 def replay_entries(options: argparse.Namespace, unsolved: list[int]) -> int:
     """Replay what was asked for; also `messages replay`."""
     from pipelines.deadletters import replay
-    from pipelines.errors import NoSuchEntry, PipelineError
 
     ids = unsolved if getattr(options, "all", False) else options.ids
     if not ids:
@@ -63,16 +62,5 @@ def replay_entries(options: argparse.Namespace, unsolved: list[int]) -> int:
             print("nothing to replay")
             return 0
         raise UsageError("name the numbers to replay, or --all")
-    try:
-        done = replay(existing(options.data), load_settings(options.config), ids)
-    except NoSuchEntry as error:
-        raise UsageError(str(error)) from error
-    except PipelineError as error:
-        raise InputError(str(error)) from error
-    if options.json:
-        print(json.dumps(asdict(done)))
-    else:
-        print(f"{done.replayed} replayed, {done.freed} freed, {done.failed} failed again, {done.missing} gone")
-    if done.failed or done.missing:
-        raise Failed("not all could be replayed: see `tabellion deadletters list`")
-    return 0
+    shown = "{replayed} replayed, {freed} freed, {failed} failed again, {missing} gone"
+    return carry_out(options, lambda folder, settings: replay(folder, settings, ids), shown, "replayed")

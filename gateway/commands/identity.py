@@ -7,9 +7,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.errors import Failed, InputError, UsageError
 from gateway.folder import add_data_option, existing
-from gateway.settings import load_settings
+from gateway.orders import carry_out
 
 _DESCRIPTION = """\
 List studies and documents whose sex, birth date or name contradicts the patient they name, and decide about them. A
@@ -42,7 +41,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List, release or reject."""
-    from pipelines.errors import NoSuchEntry, PipelineError
     from pipelines.worklist import decide, worklist
 
     if options.action == "worklist":
@@ -53,16 +51,6 @@ def run(options: argparse.Namespace) -> int:
                 state = f"{each.held} held" if each.held else "marked"
                 print(f"{each.id:>8}  {each.channel:<16} {state:<10} {', '.join(each.elements):<24} {each.subject}")
         return 0
-    try:
-        done = decide(existing(options.data), load_settings(options.config), options.ids, options.action)
-    except NoSuchEntry as error:
-        raise UsageError(str(error)) from error
-    except PipelineError as error:
-        raise InputError(str(error)) from error
-    if options.json:
-        print(json.dumps(asdict(done)))
-    else:
-        print(f"{done.replayed} released, {done.rejected} rejected, {done.failed} failed, {done.missing} gone")
-    if done.failed or done.missing:
-        raise Failed("not all could be done: see `tabellion deadletters list`")
-    return 0
+    shown = "{replayed} released, {rejected} rejected, {failed} failed, {missing} gone"
+    ids, kind = options.ids, options.action
+    return carry_out(options, lambda folder, settings: decide(folder, settings, ids, kind), shown, "done")

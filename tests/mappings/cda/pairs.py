@@ -16,8 +16,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -27,27 +25,11 @@ from adapters.fhir import decode_trusted
 from mappings import bundle
 from mappings.cda.narrative import plain_text
 from tests.mappings.cda.cda import PATIENT, SETTINGS, document, mapped
+from tests.mappings.differences import Difference, Facts, elements, read_differences, text_of
 
 DIFFERENCES = Path(__file__).with_name("pair_differences.csv")
 _DOCUMENT = "cda/mappings/examples/CDAtoFHIRExamples/Input/Myra Jones v2.xml"
 _SECTIONS = {"problem": "11450-4"}
-Facts = dict[tuple[str, str], set[str]]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Difference:
-    """One element of one pair. `right`: ours, theirs, both."""
-
-    pair: str
-    element: str
-    theirs: str
-    ours: str
-    right: str = ""
-    reason: str = ""
-
-    @property
-    def fact(self) -> tuple[str, str, str, str]:
-        return self.pair, self.element, self.theirs, self.ours
 
 
 def pairs(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -110,12 +92,11 @@ def compare(folder: Path) -> tuple[int, list[Difference]]:
         made = cast("dict[str, Any]", decode_trusted(bundle(mapped(wrap(name, fragment, text)), SETTINGS.base)))
         kinds = {kind for kind, _ in theirs}
         ours = facts([entry["resource"] for entry in made["entry"] if entry["resource"]["resourceType"] in kinds])
-        for key in sorted(set(theirs) | set(ours)):
-            one, other = theirs.get(key, set()), ours.get(key, set())
+        for element, one, other in elements(theirs, ours):
             if one == other:
                 agreed += 1
             else:
-                found.append(Difference(name, ".".join(key), " | ".join(sorted(one)), " | ".join(sorted(other))))
+                found.append(Difference(name, element, " | ".join(sorted(one)), " | ".join(sorted(other))))
     return agreed, sorted(found)
 
 
@@ -141,27 +122,11 @@ def _leaves(value: Any, path: str, types: dict[str, str]) -> Iterator[tuple[str,
         for item in value:
             yield from _leaves(item, path, types)
     else:
-        yield path, _value(value)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, Decimal)):
-        return f"{Decimal(value).normalize():f}"
-    text = str(value)
-    if len(text) > 19 and text[4:5] == "-" and text[10:11] == "T":
-        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
-    return text
-
-
-def read_differences() -> list[Difference]:
-    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
-        return [Difference(**row) for row in csv.DictReader(file)]
+        yield path, text_of(value)
 
 
 if __name__ == "__main__":
-    listed = {each.fact for each in read_differences()} if DIFFERENCES.exists() else set()
+    listed = {each.fact for each in read_differences(DIFFERENCES)} if DIFFERENCES.exists() else set()
     agreed_, differences = compare(Path(sys.argv[1]))
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for each in differences:

@@ -18,14 +18,13 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from adapters.fhir import JsonValue, decode_trusted
 from adapters.hl7v2 import read
 from mappings import PUBLISHED_NAMESPACE, MapSettings, bundle
+from tests.mappings.differences import Difference, Facts, elements, text_of
 from tests.mappings.hl7v2.oru import effective
 from tests.mappings.hl7v2.pair_verdicts import verdict
 
@@ -36,34 +35,6 @@ TYPES = (
     "RelatedPerson", "ServiceRequest", "Specimen",
 )  # fmt: skip
 COLUMNS = ("pair", "element", "theirs", "ours", "right", "reason")
-Facts = dict[tuple[str, str], set[str]]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Difference:
-    """One element of one pair. `right`: ours, theirs, both."""
-
-    pair: str
-    element: str
-    theirs: str
-    ours: str
-    right: str
-    reason: str
-
-
-def text_of(value: JsonValue) -> str:
-    """A leaf as comparable text: numbers by value, times with an offset as UTC."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float, Decimal)):
-        return f"{Decimal(str(value)).normalize():f}"
-    text = str(value)
-    if len(text) > 19 and text[4:5] == "-" and text[10:11] == "T":
-        try:
-            return datetime.fromisoformat(text).astimezone(UTC).isoformat()
-        except ValueError:
-            return text
-    return text
 
 
 def facts_of(resources: list[dict[str, JsonValue]], compared: Sequence[str]) -> Facts:
@@ -133,12 +104,10 @@ def compare(folder: Path) -> tuple[int, list[Difference]]:
         # of a type without a map only the header and the patient are converted
         types = TYPES if re.search(rb"\|(?:ADT|ORU)\^", message) else ("MessageHeader", "Patient")
         theirs, ours = facts_of(resources_of(expected), types), facts_of(convert(message), types)
-        for key in sorted(theirs.keys() | ours.keys()):
-            left, right = theirs.get(key, set()), ours.get(key, set())
+        for element, left, right in elements(theirs, ours):
             if left == right:
                 agreed += 1
                 continue
-            element = ".".join(key)
             who, reason = verdict(element, left, right)
             found.append(Difference(name, element, _joined(left), _joined(right), who, reason))
     return agreed, sorted(found)
@@ -147,12 +116,6 @@ def compare(folder: Path) -> tuple[int, list[Difference]]:
 def _joined(values: set[str]) -> str:
     """The values of one side, long ones cut: they are there to be recognised."""
     return " | ".join(value if len(value) < 100 else value[:97] + "..." for value in sorted(values))
-
-
-def read_differences() -> list[Difference]:
-    """The committed list."""
-    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
-        return [Difference(**row) for row in csv.DictReader(file)]
 
 
 def main() -> None:
