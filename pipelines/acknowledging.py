@@ -1,5 +1,7 @@
 """Application acknowledgements (HL7 v2.9 section 2.9.3.2): what became of a message, told once it is settled or failed.
 
+In original mode a channel may ask for the same, in place of the acknowledgement that says "safe" (`answer_after`).
+
 The accept acknowledgement (CA) said that the message is safe; this one says what was done with it. It is written in the
 transaction that settles the message, and has a control id of its own that depends on the message alone: however
 often it has to be sent, it is the same acknowledgement.
@@ -9,13 +11,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from adapters.hl7v2.mllp import Fault, HeaderUnusable, acknowledge, application_due, peek, trim
+from adapters.hl7v2.mllp import (
+    KEPT,
+    Fault,
+    HeaderUnusable,
+    Outcome,
+    Verdict,
+    acknowledge,
+    application_due,
+    peek,
+    trim,
+)
 from pipelines.channels import Channel
 from pipelines.envelope import REPLY
 from pipelines.mapper import Failure
-from pipelines.ports import Entry, Outbound
+from pipelines.ports import NO_EFFECT, Entry, Outbound, StoredOutcome
 
 HEAD = 1 << 16  # bytes in which a header must end to be answered
 
@@ -29,6 +43,16 @@ _ANSWERS = {
     "limit": _SENDERS,
     "refused": ("AR", "200", "Unsupported message type"),
 }
+_FIELD = ("102", "Data type error")
+# issue-type of a breach → condition; a breach that no field stands for is one of the segments
+_CONDITIONS = {"required": ("101", "Required field missing"), "code-invalid": ("103", "Table value not found")}
+_SEVERITIES = {"error": "E", "warning": "W", "information": "I"}
+_LATE = Fault(
+    "207",
+    "Application internal error",
+    None,
+    "The message is stored, but was not processed in time. Send it again for its answer.",
+)
 
 
 def owes_reply(entry: Entry, channel: Channel) -> bool:
@@ -46,14 +70,53 @@ def application_acknowledgement(
         return None
     if not application_due(header, failure is None):
         return None
-    code, fault = "AA", None
-    if failure is not None:
-        code, number, name = _ANSWERS.get(failure.cause, _OURS)
-        fault = Fault(number, name, None, failure.text, failure.place)
+    code, faults = ("AA", ()) if failure is None else answer(failure)
     own = control_id(entry.channel, entry.control_id, entry.sha256)
     time = datetime.fromtimestamp(now // 1_000_000, UTC).strftime("%Y%m%d%H%M%S+0000")
-    body = acknowledge(header, code, own.decode(), time, fault, accept=channel.reply_accept.encode())
+    accept = channel.reply_accept.encode()
+    body = acknowledge(header, code, own.decode(), time, next(iter(faults), None), more=faults[1:], accept=accept)
     return Outbound(entry.seq, entry.channel, own, sender_of(header.field(3), header.field(4)), entry.peer, body, now)
+
+
+def answer(failure: Failure) -> tuple[str, tuple[Fault, ...]]:
+    """MSA-1 of a message that failed, and what its sender is told."""
+    if failure.breaches:
+        return "AE", tuple(_fault(*breach) for breach in failure.breaches)
+    code, number, name = _ANSWERS.get(failure.cause, _OURS)
+    return code, (Fault(number, name, None, failure.text, failure.place),)
+
+
+def _fault(severity: str, kind: str, place: str, text: str) -> Fault:
+    number, name = _CONDITIONS.get(kind, _FIELD) if "-" in place else _SENDERS[1:]
+    return Fault(number, name, None, text, place, _SEVERITIES[severity])
+
+
+def failed(outcome: StoredOutcome) -> Failure | None:
+    """Why a message came to nothing, as it is stored; None: it was mapped."""
+    if outcome.status not in NO_EFFECT:
+        return None
+    found = json.loads(outcome.detail or b"{}")  # empty: of a release that did not write it here
+    said = [str(found.get(name, "")) for name in ("cause", "place", "text")]
+    return Failure(said[0], said[1], said[2] or "the message failed", (), _rows(found.get("issues", ())))
+
+
+def _rows(issues: Iterable[Sequence[str]]) -> tuple[tuple[str, str, str, str], ...]:
+    return tuple((severity, kind, place, text) for severity, kind, place, text in issues)
+
+
+def verdict(failure: Failure | None) -> Verdict:
+    """What a door answers in original mode where it waited for what became of the message."""
+    if failure is None:
+        return KEPT
+    code, faults = answer(failure)
+    if failure.cause == "refused":
+        outcome = Outcome.REFUSED
+    else:
+        outcome = Outcome.NONCONFORMING if code == "AE" else Outcome.DEAD
+    return Verdict(outcome, faults[0], more=faults[1:])
+
+
+LATE = Verdict(Outcome.FAILED, _LATE, error="not processed in time")
 
 
 def control_id(channel: str, of: bytes, sha256: bytes) -> bytes:

@@ -34,6 +34,8 @@ _HL7V2_ONLY = (
     "versions",
     "processing_ids",
     "reply_to",
+    "answer_after",
+    "answer_within",
 )
 _DICOM_ONLY = ("calling_ae", "called_ae")
 
@@ -108,6 +110,15 @@ class Channel:
     profile: str = setting(
         "", "File of an HL7 v2 conformance profile, whose breaches are flagged (docs/hl7v2.md); empty = none."
     )
+    answer_after: str = setting(
+        "keep",
+        "What a message is acknowledged after: `keep`, once it is safe; `map`, once it is also read, found to conform"
+        " to the profile, whose errors then refuse it, and mapped (docs/hl7v2.md).",
+        choices=("keep", "map"),
+    )
+    answer_within: float = setting(
+        20.0, "Seconds after which a message that is not yet mapped is answered AR, to be sent again.", least=0.1
+    )
     topics: Mapping[str, str] = setting(
         {}, f"Topic group of a resource type, where it differs: one of {', '.join(GROUPS)}.", choices=GROUPS
     )
@@ -158,6 +169,8 @@ class Channel:
         for format_, names in (("hl7v2", _HL7V2_ONLY), ("dicom", _DICOM_ONLY), ("fhir", ("sender_base",))):
             given = [name for name in names if self.format != format_ and getattr(self, name) != getattr(plain, name)]
             yield from (f"{name}: only a channel of format {format_} can ask for it" for name in given)
+        if self.answer_after == "map" and self.sequence_numbers != "ignore":
+            yield "answer_after: with sequence numbers a message is answered once it is safe (MSA-4 says so)"
         if self.overlays and self.format == "fhir":
             yield "overlays: FHIR as a source has no rows to overlay"
 

@@ -21,7 +21,7 @@ from pipelines.errors import CheckFailed, MapperFailed
 from pipelines.formats import Maps, Source, maps, source
 from pipelines.journey import Translator
 from pipelines.ownership import ownership
-from pipelines.profiles import Profile, flagged, profile
+from pipelines.profiles import Breach, Profile, breaches, flagged, profile, refuses
 from pipelines.said import Spoken
 from pipelines.search import search_key
 from pipelines.settings import Settings
@@ -29,6 +29,7 @@ from pipelines.translation import translation
 from pipelines.validation import Validator, validator
 from terminology import TerminologyError
 
+BREACHES_MAX = 64  # of one message that its sender is told of
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -44,12 +45,14 @@ class MapperConfig:
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
-    """Why a message says nothing. `patients`: whose message it is, as far as that could be read."""
+    """Why a message says nothing. `patients`: whose message it is, as far as that could be read; `breaches` of a
+    profile, as (severity, issue-type, place, text)."""
 
     cause: str
     place: str
     text: str
     patients: tuple[str, ...] = ()
+    breaches: tuple[tuple[str, str, str, str], ...] = ()
 
 
 Result = Spoken | Failure
@@ -104,10 +107,11 @@ class Mapper:
             refused = route.source.refuses(route.channel, body)
             if refused is not None:
                 return Failure("refused", refused.place, refused.text)
+            found = () if route.profile is None else breaches(body, route.profile)
+            if found and route.channel.answer_after == "map" and refuses(found):
+                return _breached(found)
             mapped = journey.pure(body, route.maps, route.settings, route.level, route.translator, route.validator)
-            if route.profile is not None:
-                mapped = flagged(mapped, body, route.profile)
-            return journey.carry(mapped, route.channel, self._ownership, self._key)
+            return journey.carry(flagged(mapped, found), route.channel, self._ownership, self._key)
         except Exception as error:  # noqa: BLE001 (the boundary, see above)
             return replace_patients(failure(error, causes), self.patients(channel, body))
 
@@ -160,6 +164,13 @@ def failure(error: Exception, causes: tuple[tuple[type[Exception], str], ...] = 
     path = Path(frame.filename)
     where = path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name
     return Failure("error", "", f"{type(error).__name__} at {where}:{frame.lineno}")
+
+
+def _breached(found: tuple[Breach, ...]) -> Failure:
+    """Refused by its profile. It marks no patient: the sender is told, and nobody has to wait until it is solved."""
+    rows = tuple((each.issue.severity, each.issue.code, each.place, each.issue.text) for each in found[:BREACHES_MAX])
+    first = next(row for row in rows if row[0] == "error")
+    return Failure("profile", first[2], first[3], (), rows)
 
 
 def replace_patients(found: Failure, patients: tuple[str, ...]) -> Failure:

@@ -6,7 +6,7 @@ No values of messages: paths, codes and counts only.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mappings import Mapped
@@ -23,6 +23,14 @@ def message_detail(mapped: Mapped) -> bytes:
         "more_issues": max(0, len(mapped.issues) - _ISSUES),
     }
     return canonical(detail)
+
+
+def failure_detail(cause: str, place: str, text: str, breaches: Iterable[Sequence[str]]) -> bytes:
+    """Why a message failed: what its dead letter says, which goes once it is solved, and each breach of its profile."""
+    found: dict[str, Any] = {"cause": cause, "place": place, "text": text}
+    if issues := [list(breach) for breach in breaches]:
+        found["issues"] = issues
+    return canonical(found)
 
 
 def flagged(detail: bytes) -> bytes:

@@ -1,4 +1,5 @@
-"""A channel's conformance profile (docs/hl7v2.md): what its sender agreed to. Breaches are flagged, no more."""
+"""A channel's conformance profile (docs/hl7v2.md): what its sender agreed to. Breaches are flagged; where the channel
+answers after map, errors among them refuse the message (ADR 18)."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.hl7v2 import read
-from adapters.hl7v2.conformance import Profile, ProfileError, read_profile
+from adapters.hl7v2.conformance import Breach, Profile, ProfileError, read_profile
 from mappings import MappingError, read_yaml
 from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
     from mappings import Mapped
 
-__all__ = ["Profile", "flagged", "profile"]
+__all__ = ["Breach", "Profile", "breaches", "flagged", "profile", "refuses"]
 
 
 @lru_cache(maxsize=64)
@@ -31,7 +32,16 @@ def profile(file: str) -> Profile | None:
         raise SettingsError(f"profile {file}: {error}") from error
 
 
-def flagged(mapped: Mapped, body: bytes, kept: Profile) -> Mapped:
+def breaches(body: bytes, kept: Profile) -> tuple[Breach, ...]:
+    """Where a message breaks the profile."""
+    return tuple(kept.breaches(read(body)))
+
+
+def refuses(found: tuple[Breach, ...]) -> bool:
+    """Whether a message with these breaches isn't what was agreed to: one of them is an error."""
+    return any(breach.issue.severity == "error" for breach in found)
+
+
+def flagged(mapped: Mapped, found: tuple[Breach, ...]) -> Mapped:
     """The message with an issue for each breach, by segment-field-component."""
-    found = tuple(kept.findings(read(body)))
-    return replace(mapped, issues=(*mapped.issues, *found)) if found else mapped
+    return replace(mapped, issues=(*mapped.issues, *(breach.issue for breach in found))) if found else mapped

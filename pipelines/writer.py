@@ -21,7 +21,7 @@ from pipelines.folding import Folding
 from pipelines.formats import Maps
 from pipelines.growing import Growing
 from pipelines.mapper import Failure, Mapper, Result, config_of
-from pipelines.outcomes import action_detail, flagged
+from pipelines.outcomes import action_detail, failure_detail, flagged
 from pipelines.pool import Inline, Mappers
 from pipelines.ports import (
     NO_EFFECT,
@@ -265,7 +265,8 @@ class Writer:
         letter = DeadLetter(entry.seq, failure.cause, failure.place, failure.text, failure.patients)
         self._draft.letters.append(letter)
         self.metrics.dead_letter(failure.cause)
-        self._done(Outcome(entry, "dead", clock=clock))
+        detail = failure_detail(failure.cause, failure.place, failure.text, failure.breaches)
+        self._done(Outcome(entry, "dead", clock=clock, detail=detail))
 
     def _done(self, outcome: Outcome) -> None:
         self._draft.done(outcome)
@@ -345,7 +346,9 @@ class Writer:
     def expire(self, entry: Entry) -> None:
         """Let a dead letter and its bytes go: its channel keeps errors no longer."""
         self._draft.solved.append(entry.seq)
-        self._done(Outcome(entry, "expired", clock=self._state.clock(entry.channel, entry.seq)))
+        before = self._state.outcome(entry.seq)
+        detail = b"" if before is None else before.detail
+        self._done(Outcome(entry, "expired", clock=self._state.clock(entry.channel, entry.seq), detail=detail))
         self.commit()
 
 

@@ -1,7 +1,7 @@
 """HL7 over HTTP: who sends `Content-Type: x-application/hl7-v2+er7` gets the acknowledgement of an MLLP door.
 
 The codes are those of `adapters.hl7v2.mllp` (HL7 v2.9 section 2.9.2). The HTTP status says the same: 200 kept, 400 the
-sender's fault, 503 ours; 202 without content where MSH-15 asks for silence.
+sender's fault, 500 ours with this message, 503 ours; 202 without content where MSH-15 asks for silence.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from adapters.hl7v2.mllp import (
     HeaderUnusable,
     Outcome,
     Peek,
+    Verdict,
     acknowledge,
     answer_code,
     fallback_peek,
@@ -25,7 +26,14 @@ from gateway.web import Response
 __all__ = ["ER7", "Acknowledging"]
 
 ER7 = ("x-application/hl7-v2+er7", "application/hl7-v2+er7")
-_STATUS = {Outcome.KEPT: 200, Outcome.UNREADABLE: 400, Outcome.REFUSED: 400, Outcome.FAILED: 503}
+_STATUS = {
+    Outcome.KEPT: 200,
+    Outcome.UNREADABLE: 400,
+    Outcome.REFUSED: 400,
+    Outcome.FAILED: 503,
+    Outcome.NONCONFORMING: 400,
+    Outcome.DEAD: 500,
+}
 _FAILED = Fault("207", "Application internal error", None, "The receiver could not store the message. Send it again.")
 
 
@@ -60,9 +68,13 @@ class Acknowledging:
         """Committed to the journal, or our failure."""
         return self._answer(header, Outcome.KEPT if kept else Outcome.FAILED, None if kept else _FAILED)
 
-    def _answer(self, header: Peek, outcome: Outcome, fault: Fault | None) -> Response:
+    def became(self, header: Peek, became: Verdict) -> Response:
+        """What became of it after it was committed."""
+        return self._answer(header, became.outcome, became.fault, became.more)
+
+    def _answer(self, header: Peek, outcome: Outcome, fault: Fault | None, more: tuple[Fault, ...] = ()) -> Response:
         code = answer_code(header, outcome)
         if code is None:
             return Response(202, b"", ER7[0])
-        body = acknowledge(header, code, f"TABH{next(self._numbers):012d}", dtm_now(), fault)
+        body = acknowledge(header, code, f"TABH{next(self._numbers):012d}", dtm_now(), fault, more=more)
         return Response(_STATUS[outcome], body, ER7[0])

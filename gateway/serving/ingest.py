@@ -11,8 +11,9 @@ from dataclasses import replace
 from hashlib import sha256
 from threading import Lock
 
-from adapters.hl7v2.mllp import peek
+from adapters.hl7v2.mllp import Outcome, Verdict, peek
 from gateway.serving.acknowledging import ER7, Acknowledging
+from gateway.serving.outcomes import Outcomes
 from gateway.web import Problem, Request, Response, Route, outcome, refused
 from pipelines.channels import Channel, route
 from pipelines.envelope import Envelope
@@ -30,13 +31,22 @@ _AT_ONCE = 2  # of them at a time: they compete with the event loop for the inte
 # what tools send when nobody told them a type (curl: the last)
 _UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 _CHANNEL = "x-tabellion-channel"
+_SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
 
 
 class Ingest:
     """The ingest surface of one service, writing to one journal."""
 
-    def __init__(self, journal: Journal, settings: Settings, registry: Registry, stopped: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        settings: Settings,
+        registry: Registry,
+        stopped: Container[str] = (),
+        outcomes: Outcomes | None = None,
+    ) -> None:
         self._stopped = stopped
+        self._outcomes = outcomes
         self._journal = journal
         self._settings = settings
         self._acknowledging = Acknowledging()
@@ -95,6 +105,10 @@ class Ingest:
             return self._acknowledging.refused(header, fault)
         facts = {"transport": "http", "content-type": request.headers["content-type"][:200]}
         result = await self.keep(envelope(channel, body, header.control_id, request.peer, facts))
+        if isinstance(result, Kept) and not header.enhanced:
+            became = await self._became(channel, result)
+            if became is not None:
+                return self._acknowledging.became(header, became)
         return self._acknowledging.kept(header, isinstance(result, Kept))
 
     def _look(self, row: Source, format_: str, request: Request) -> list[Envelope] | Response:
@@ -174,10 +188,20 @@ class Ingest:
         self._counts[envelope.channel, result.status if isinstance(result, Kept) else "unavailable"] += 1
         return result
 
+    async def _became(self, channel: Channel, kept: Kept) -> Verdict | None:
+        """What became of a message, where its channel answers after map."""
+        if channel.answer_after != "map" or self._outcomes is None:
+            return None
+        return await self._outcomes.outcome(kept.seq, channel.answer_within)
+
     async def _keep(self, envelope: Envelope) -> Response:
         result = await self.keep(envelope)
         if not isinstance(result, Kept):
             return refused(503, "nothing can be kept now: send it again later", (("Retry-After", "5"),))
+        channel = self._settings.channels.get(envelope.channel)
+        became = None if channel is None else await self._became(channel, result)
+        if became is not None and became.outcome is not Outcome.KEPT:
+            return _failed(became)
         large = len(envelope.body) > _INLINE
         digest = await asyncio.to_thread(_digest, envelope.body) if large else _digest(envelope.body)
         return Response.json(202, {"id": result.seq, "sha256": digest, "status": result.status})
@@ -207,6 +231,15 @@ def envelope(channel: Channel, body: bytes, identity: bytes, peer: str, facts: M
 
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
+
+
+def _failed(became: Verdict) -> Response:
+    """Why a message is kept and yet not taken."""
+    if became.outcome is Outcome.FAILED:
+        return refused(503, "it is kept, but was not processed in time: send it again", (("Retry-After", "5"),))
+    faults = (*(() if became.fault is None else (became.fault,)), *became.more)
+    problems = [Problem(each.text, place=each.place, severity=_SEVERITIES[each.severity]) for each in faults]
+    return outcome(500 if became.outcome is Outcome.DEAD else 422, problems)
 
 
 def _at_line(response: Response, number: int) -> Response:

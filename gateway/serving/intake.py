@@ -14,6 +14,7 @@ from hashlib import sha256
 from adapters.hl7v2.mllp import (
     KEPT,
     UNAVAILABLE,
+    WAITING,
     Budget,
     Fault,
     MllpServer,
@@ -29,6 +30,7 @@ from gateway.serving.ages import Ages
 from gateway.serving.delivery import Delivery
 from gateway.serving.doors import Door
 from gateway.serving.intakemetrics import IntakeMetrics
+from gateway.serving.outcomes import Outcomes
 from gateway.serving.sequences import Sequences
 from gateway.serving.states import Stopped
 from pipelines.acknowledging import control_id, sender_of
@@ -56,6 +58,12 @@ def _numbered(settings: Settings) -> dict[str, str]:
     return {name: mode for name, mode in modes.items() if mode != "ignore"}
 
 
+def _after_map(settings: Settings) -> dict[str, float]:
+    """Channels that answer after map, and within how many seconds."""
+    channels = settings.channels.values()
+    return {channel.name: channel.answer_within for channel in channels if channel.answer_after == "map"}
+
+
 def dtm_now() -> str:
     """MSH-7 of our answers: now, in UTC and with its offset."""
     return _dtm(int(time.time()))
@@ -78,11 +86,14 @@ class Intake:
         delivery: Delivery | None = None,
         sequences: Sequences | None = None,
         stopped: Stopped | None = None,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self._journal = journal
         self._delivery = delivery
         self._sequences = sequences
         self._stopped = stopped
+        self._outcomes = outcomes
+        self._after_map = _after_map(settings)
         self._numbered = _numbered(settings)
         self._settings = settings
         self._log = log
@@ -163,6 +174,7 @@ class Intake:
         released = {name: self._settings.release_on(name) for name in self._servers}
         self._settings = settings
         self._numbered = _numbered(settings)
+        self._after_map = _after_map(settings)
         self._places = {name: self._places.get(name, place) for name, place in addresses.items()}
         for name, server in list(self._servers.items()):
             if name in contexts and settings.release_on(name) != released[name]:
@@ -229,6 +241,9 @@ class Intake:
         asked = header.fields[16] if len(header.fields) > 16 else b""
         waits = bool(asked) and self._delivery is not None and asked.strip().upper() not in (b"", b"NE")
 
+        # in enhanced mode it is that acknowledgement which says what became of it, and the first one is given at once
+        seconds = self._after_map.get(name) if self._after_map and not header.enhanced else None
+
         def answered(result: Kept | Unavailable) -> None:
             if isinstance(result, Kept):
                 self._counts[name, result.status] += 1
@@ -236,7 +251,11 @@ class Intake:
                     self.ages.note(name, result.seq, time.monotonic())
                 if waits and result.status == "repeated":
                     self._again(name, header, body)
-                done(KEPT)
+                if seconds is None or self._outcomes is None:
+                    done(KEPT)
+                else:
+                    done(WAITING)
+                    self._outcomes.hear(result.seq, seconds, done)
             else:
                 self._counts[name, "unavailable"] += 1
                 done(Verdict(Outcome.FAILED, UNAVAILABLE, error=type(result.__cause__ or result).__name__))

@@ -22,6 +22,7 @@ from gateway.serving.folders import Folders
 from gateway.serving.ingest import Ingest
 from gateway.serving.intake import Intake
 from gateway.serving.operations import listen
+from gateway.serving.outcomes import Outcomes
 from gateway.serving.probes import probes
 from gateway.serving.sequences import Sequences
 from gateway.serving.states import Stopped
@@ -98,9 +99,10 @@ async def _serve(
     delivery = Delivery(folder, settings, log, registry)
     sequences = Sequences(folder.links_path)
     stopped = Stopped(folder.stopped_path)
-    intake = Intake(journal, settings, log, registry, delivery, sequences, stopped)
+    outcomes = Outcomes(folder, log)
+    intake = Intake(journal, settings, log, registry, delivery, sequences, stopped, outcomes)
     intake.ages.begin(unsettled(folder), time.monotonic(), time.time())
-    ingest = Ingest(journal, settings, registry, stopped)
+    ingest = Ingest(journal, settings, registry, stopped, outcomes)
     validating = Validating(folder.packages_path, folder.packs_path)
     folders = Folders(journal, settings, log, registry, stopped)
     stopping = asyncio.Event()
@@ -182,6 +184,7 @@ async def _serve(
         sequences.close()
         await loop.run_in_executor(None, children.stop, settings.service.drain_seconds)
         await http.close(1.0)
+        await outcomes.close()
     log.info("service.stopped")
     return 0
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.hl7v2.mllp import acknowledged, peek
-from pipelines.acknowledging import application_acknowledgement, control_id, owes_reply
+from adapters.hl7v2.mllp import Outcome, acknowledged, peek
+from pipelines.acknowledging import answer, application_acknowledgement, control_id, failed, owes_reply, verdict
 from pipelines.channels import Channel
 from pipelines.envelope import NO_FACTS, REPLY, Envelope
 from pipelines.mapper import Failure
-from pipelines.ports import Entry, Outbound
+from pipelines.outcomes import failure_detail
+from pipelines.ports import Entry, Outbound, StoredOutcome
 from pipelines.replay import action
 from pipelines.state import SqliteState
 from tests.pipelines.handmade import Bench, Hands, patient
@@ -74,6 +75,50 @@ def test_place_in_both_forms_of_err() -> None:
         made(failure=FAILED) or b""
     )
     assert b"\rERR|PID^1^3^100&Segment sequence error&HL70357\r" in (made(failure=FAILED, version=b"2.3") or b"")
+
+
+def test_breaches_each_with_its_place() -> None:
+    rows = (("error", "required", "PID[1]-7[1]", "one"), ("warning", "required", "PV1[1]", "two"))
+    refused = Failure("profile", *rows[0][2:], (), rows)
+    answer = made(failure=refused) or b""
+    assert acknowledged(answer) == ("AE", b"M1")
+    assert [line for line in answer.split(b"\r") if line.startswith(b"ERR")] == [
+        b"ERR||PID^1^7^1|101^Required field missing^HL70357|E||||one",
+        b"ERR||PV1^1|100^Segment sequence error^HL70357|W||||two",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "outcome"),
+    [
+        ("settled", None, Outcome.KEPT),
+        ("unchanged", None, Outcome.KEPT),
+        ("held", None, Outcome.KEPT),
+        ("dead", FAILED, Outcome.NONCONFORMING),
+        ("dead", Failure("profile", "", "x", (), (("error", "value", "PID[1]-5[1]", "x"),)), Outcome.NONCONFORMING),
+        ("expired", FAILED, Outcome.NONCONFORMING),
+        ("dead", Failure("refused", "MSH-9", "not this type"), Outcome.REFUSED),
+        ("dead", Failure("time", "", "took too long"), Outcome.DEAD),
+    ],
+)
+def test_what_is_stored_is_what_a_door_answers(status: str, failure: Failure | None, outcome: Outcome) -> None:
+    """Over State and back, what a failure says is the same."""
+    detail = b"{}"
+    if failure is not None:
+        detail = failure_detail(failure.cause, failure.place, failure.text, failure.breaches)
+    row = StoredOutcome(1, "adt", "hl7v2", b"M1", b"", 0, status, "", None, "", 0, detail)
+    assert failed(row) == failure
+    found = verdict(failed(row))
+    assert found.outcome is outcome
+    assert (found.fault is None) == (failure is None)
+    if failure is not None:
+        assert answer(failure)[1] == (found.fault, *found.more)
+
+
+def test_a_failure_of_an_older_release_is_ours() -> None:
+    """It did not write into the outcome why: without that nobody is blamed."""
+    row = StoredOutcome(1, "adt", "hl7v2", b"M1", b"", 0, "dead", "", None, "", 0, b"")
+    assert verdict(failed(row)).outcome is Outcome.DEAD
 
 
 def test_its_header() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import pytest
 
 from pipelines.channels import Channel
 from pipelines.errors import SettingsError
-from pipelines.mapper import Mapper, MapperConfig
+from pipelines.mapper import BREACHES_MAX, Failure, Mapper, MapperConfig
 from pipelines.profiles import profile
 from pipelines.said import Spoken
 from tests.pipelines.v2 import adt, pid, visit
@@ -34,6 +35,26 @@ def test_breaches_are_flagged_and_nothing_else_changes(tmp_path: Path) -> None:
     assert replace_detail(found) == replace_detail(plain)
     assert b"profile north: PID-3.4.1" in found.detail
     assert b"profile north" not in plain.detail
+
+
+def test_only_who_answers_after_map_refuses_and_only_errors_do(tmp_path: Path) -> None:
+    file = tmp_path / "north.yaml"
+    body = adt("A01", "20260301080000+0100", pid(), visit())
+    asked = Channel("adt", profile=str(file), answer_after="map")
+    config = MapperConfig({"adt": asked}, UUID(int=1), "https://x.invalid")
+    file.write_text(PROFILE)
+    rule = "profile north: PID-3.4.1 holds no value of the agreed list"
+    breach = ("error", "code-invalid", "PID[1]-3[1].4.1", rule)
+    assert Mapper(config).map("adt", body) == Failure("profile", breach[2], rule, (), (breach,))
+    spoken(Channel("adt", profile=str(file)), body)
+    soft = tmp_path / "soft.yaml"
+    soft.write_text(PROFILE.replace("'010']", "'010'], severity: warning"))
+    assert b"profile north: PID-3.4.1" in spoken(replace(asked, profile=str(soft)), body).detail
+    many = tmp_path / "many.yaml"
+    many.write_text("profile: many\nfields:\n" + "- {path: PID-30, required: true}\n" * 100)
+    found = Mapper(replace(config, channels={"adt": replace(asked, profile=str(many))})).map("adt", body)
+    assert isinstance(found, Failure)
+    assert len(found.breaches) == BREACHES_MAX
 
 
 def replace_detail(found: Spoken) -> tuple[object, ...]:

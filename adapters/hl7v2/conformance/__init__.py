@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.hl7v2.conformance.profile import Profile, ProfileError, profile_schema, read_profile
+from adapters.hl7v2.conformance.profile import Breach, Profile, ProfileError, profile_schema, read_profile
 from adapters.hl7v2.conformance.standard import conform
 
-__all__ = ["Profile", "ProfileError", "conform", "profile_schema", "read_profile"]
+__all__ = ["Breach", "Profile", "ProfileError", "conform", "profile_schema", "read_profile"]

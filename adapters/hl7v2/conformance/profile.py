@@ -19,7 +19,7 @@ from adapters.hl7v2.issue import Issue
 from adapters.hl7v2.leaves import path
 from adapters.hl7v2.message import Message, Segment
 
-__all__ = ["Profile", "ProfileError", "profile_schema", "read_profile"]
+__all__ = ["Breach", "Profile", "ProfileError", "profile_schema", "read_profile"]
 
 _PATH = re.compile(r"([A-Z][A-Z0-9]{2})-(\d{1,3})(?:\.(\d{1,3})(?:\.(\d{1,3}))?)?")
 _PATTERN_LENGTH = 200
@@ -99,6 +99,15 @@ class _Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Breach:
+    """One finding. `place`: no deeper than its rule, as ERR-2 says it (`PID[1]-8[1]`, where the issue's path is that of
+    a leaf)."""
+
+    issue: Issue
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A profile ready to be asked."""
 
@@ -108,19 +117,26 @@ class Profile:
 
     def findings(self, message: Message) -> Iterator[Issue]:
         """Where a message breaks the profile."""
+        for breach in self.breaches(message):
+            yield breach.issue
+
+    def breaches(self, message: Message) -> Iterator[Breach]:
+        """The same, with the places at which a sender is told of it."""
         for name, least, most, severity in self.segments:
             found = message.all(name)
             if len(found) < least:
-                yield Issue(severity, "required", f"{name}[1]", None, self._said(f"{name} must stand {least} times"))
+                yield self._times(severity, "required", f"{name}[1]", f"{name} must stand {least} times")
             if most is not None and len(found) > most:
-                where = f"{name}[{most + 1}]"
-                yield Issue(severity, "structure", where, None, self._said(f"{name} may stand {most} times"))
+                yield self._times(severity, "structure", f"{name}[{most + 1}]", f"{name} may stand {most} times")
         for rule in self.rules:
             for segment in message.all(rule.place.segment):
                 if all(_first(message, segment, place) in codes for place, codes in rule.when):
                     yield from self._breaches(message, segment, rule)
 
-    def _breaches(self, message: Message, segment: Segment, rule: _Rule) -> Iterator[Issue]:
+    def _times(self, severity: str, code: str, place: str, text: str) -> Breach:
+        return Breach(Issue(severity, code, place, None, self._said(text)), place)
+
+    def _breaches(self, message: Message, segment: Segment, rule: _Rule) -> Iterator[Breach]:
         texts = list(_texts(message, segment, rule.place))
         if rule.required and not any(text and text != '""' for _, text in texts):
             yield self._issue(rule, "required", segment, 1, "is required")
@@ -138,15 +154,15 @@ class Profile:
                 if codes and text not in codes:
                     yield self._issue(rule, "code-invalid", segment, repetition, f"holds no code of table {rule.table}")
 
-    def _issue(self, rule: _Rule, code: str, segment: Segment, repetition: int, text: str) -> Issue:
+    def _issue(self, rule: _Rule, code: str, segment: Segment, repetition: int, text: str) -> Breach:
         place = rule.place
         where = path(
             segment.name, segment.number, place.field, repetition, place.component or 1, place.subcomponent or 1
         )
-        label = f"{place.segment}-{place.field}" + "".join(
-            f".{number}" for number in (place.component, place.subcomponent) if number
-        )
-        return Issue(rule.severity, code, where, None, self._said(rule.text or f"{label} {text}"))
+        deeper = "".join(f".{number}" for number in (place.component, place.subcomponent) if number)
+        said = self._said(rule.text or f"{place.segment}-{place.field}{deeper} {text}")
+        told = f"{segment.name}[{segment.number}]-{place.field}[{repetition}]{deeper}"
+        return Breach(Issue(rule.severity, code, where, None, said), told)
 
     def _said(self, text: str) -> str:
         return f"profile {self.name}: {text}"

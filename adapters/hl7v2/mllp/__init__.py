@@ -10,7 +10,7 @@ from adapters.hl7v2.mllp.ack import (
     fallback_peek,
 )
 from adapters.hl7v2.mllp.client import Answer, Outgoing, Sender, Tls, send_all
-from adapters.hl7v2.mllp.door import KEPT, UNAVAILABLE, Gate, Keep, Origin, Peer, Route, Verdict
+from adapters.hl7v2.mllp.door import KEPT, UNAVAILABLE, WAITING, Gate, Keep, Origin, Peer, Route, Verdict
 from adapters.hl7v2.mllp.errors import HeaderUnusable, MllpError, NoAnswer, TlsUnusable
 from adapters.hl7v2.mllp.framer import Event, Frame, Framer, Junk, Oversize, Truncated, frame
 from adapters.hl7v2.mllp.limits import Budget, Limits
@@ -25,6 +25,7 @@ __all__ = [
     "KEPT",
     "NEW_LINK",
     "UNAVAILABLE",
+    "WAITING",
     "Answer",
     "Answers",
     "Budget",

@@ -6,6 +6,7 @@ Which code is sent is a table: what became of the message × the mode that MSH-1
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -17,19 +18,27 @@ __all__ = ["Fault", "Outcome", "acknowledge", "acknowledged", "answer_code", "ap
 
 
 class Outcome(Enum):
-    """What became of a message at the door."""
+    """What became of a message at the door, or behind it where its sender waits for that."""
 
     KEPT = "kept"  # committed to the journal
     UNREADABLE = "unreadable"  # the sender's fault: MSH unusable, or without MSH-9 or MSH-10
     REFUSED = "refused"  # the sender's fault: a type, version or processing id that the channel doesn't accept
-    FAILED = "failed"  # our fault: not committed
+    FAILED = "failed"  # our fault: not committed, or not done with in time
+    WAITING = "waiting"  # committed; the answer depends on what becomes of it, and is given later
+    NONCONFORMING = "nonconforming"  # the sender's fault, found after it was committed
+    DEAD = "dead"  # our fault, found after it was committed
+
+    @property
+    def committed(self) -> bool:
+        """Whether the message is in the journal for certain."""
+        return self in (Outcome.KEPT, Outcome.NONCONFORMING, Outcome.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a message was not taken: Table 0357 code and text, the place at fault, plain words. No message content.
 
-    The place is an MSH field, or elsewhere `place`: `PID-3.1`, `OBX[2]-5[1].2`.
+    The place is an MSH field, or elsewhere `place`: `PID-3.1`, `OBX[2]-5[1].2`. `severity`: of Table 0516.
     """
 
     code: str
@@ -37,10 +46,27 @@ class Fault:
     field: int | None
     text: str
     place: str = ""
+    severity: str = "E"
 
 
-_ORIGINAL = {Outcome.KEPT: "AA", Outcome.UNREADABLE: "AE", Outcome.REFUSED: "AR", Outcome.FAILED: "AR"}
-_ENHANCED = {Outcome.KEPT: "CA", Outcome.UNREADABLE: "CE", Outcome.REFUSED: "CR", Outcome.FAILED: "CE"}
+_ORIGINAL = {
+    Outcome.WAITING: None,
+    Outcome.KEPT: "AA",
+    Outcome.UNREADABLE: "AE",
+    Outcome.REFUSED: "AR",
+    Outcome.FAILED: "AR",
+    Outcome.NONCONFORMING: "AE",
+    Outcome.DEAD: "AR",
+}
+_ENHANCED = {
+    Outcome.WAITING: None,
+    Outcome.KEPT: "CA",
+    Outcome.UNREADABLE: "CE",
+    Outcome.REFUSED: "CR",
+    Outcome.FAILED: "CE",
+    Outcome.NONCONFORMING: "CA",  # what is found after the commit is the application acknowledgement's to tell
+    Outcome.DEAD: "CA",
+}
 # MSH-15 (Table 0155) -> (answer on success, answer on failure)
 _CONDITIONS = {b"AL": (True, True), b"SU": (True, False), b"ER": (False, True), b"NE": (False, False)}
 # Without a usable MSH-2, or with one too short, these stand in (section 2.5.4, recommended values)
@@ -57,7 +83,7 @@ def answer_code(peek: Peek, outcome: Outcome) -> str | None:
     if not peek.enhanced:
         return _ORIGINAL[outcome]
     success, failure = _CONDITIONS.get(peek.field(15).strip().upper(), (True, True))
-    return _ENHANCED[outcome] if (success if outcome is Outcome.KEPT else failure) else None
+    return _ENHANCED[outcome] if (success if outcome.committed else failure) else None
 
 
 def fallback_peek() -> Peek:
@@ -78,15 +104,16 @@ def acknowledge(
     time: str,
     fault: Fault | None = None,
     *,
+    more: Sequence[Fault] = (),
     expected: int | None = None,
     accept: bytes = b"",
 ) -> bytes:
-    """The acknowledgement message, unframed. `expected`: MSA-4 (section 2.10.1). `accept`: its own MSH-15, with
-    MSH-16 = NE; empty for an accept acknowledgement, which is never answered.
+    """The acknowledgement message, unframed. `more`: faults beside the first. `expected`: MSA-4 (section 2.10.1).
+    `accept`: its own MSH-15, with MSH-16 = NE; empty for an accept acknowledgement, which is never answered.
 
     Mirrors the delimiters, version (MSH-12), MSH-11 and MSH-18; swaps MSH-3/4 with MSH-5/6; MSA-2 is the sender's
-    MSH-10 byte for byte. `time` is a DTM text, `control_id` our own MSH-10. From v2.5 a fault stands in ERR-2, -3,
-    -4, -8; before in MSA-3, MSA-6 and ERR-1.
+    MSH-10 byte for byte. `time` is a DTM text, `control_id` our own MSH-10. From v2.5 each fault has an ERR of its own,
+    with ERR-2, -3, -4, -8; before, the first in MSA-3 and MSA-6, and all in ERR-1, which repeats.
     """
     bar = peek.separator
     fields = peek.fields
@@ -101,17 +128,22 @@ def acknowledge(
     dot = peek.component or b"^"
     segments = [msh]
     if _modern(peek.text(12)):
-        place = dot.join(_location(fault))
-        condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
         segments.append(bar.join([b"MSA", code.encode(), peek.control_id, *([b"", number] if number else [])]))
-        segments.append(bar.join([b"ERR", b"", place, condition, b"E", b"", b"", b"", _plain(fault.text, peek)]))
+        for each in (fault, *more):
+            place, words = dot.join(_location(each)), _plain(each.text, peek)
+            condition, severity = dot.join(_condition(each)), each.severity.encode()
+            segments.append(bar.join([b"ERR", b"", place, condition, severity, b"", b"", b"", words]))
     else:
-        condition = dot.join([fault.code.encode(), fault.name.encode(), b"HL70357"])
+        condition = dot.join(_condition(fault))
         msa = [b"MSA", code.encode(), peek.control_id, _plain(fault.text, peek), number, b"", condition]
         segments.append(bar.join(msa))
-        parts = [*_location(fault)[:3], b"", b"", b""][:3]
         subcomponent = peek.encoding[3:4] or b"&"
-        segments.append(bar.join([b"ERR", dot.join([*parts, subcomponent.join(condition.split(dot))])]))
+        repetition = peek.encoding[1:2] or b"~"
+        places = [
+            dot.join([*[*_location(each)[:3], b"", b"", b""][:3], subcomponent.join(_condition(each))])
+            for each in (fault, *more)
+        ]
+        segments.append(bar.join([b"ERR", repetition.join(places)]))
     return b"\r".join(segments) + b"\r"
 
 
@@ -127,6 +159,10 @@ def acknowledged(answer: bytes) -> tuple[str, bytes]:
             fields = [*line.split(separator), b"", b""]
             return fields[1].decode("ascii", "replace"), fields[2]
     raise NoAnswer("the answer has no MSA segment")
+
+
+def _condition(fault: Fault) -> list[bytes]:
+    return [fault.code.encode(), fault.name.encode(), b"HL70357"]
 
 
 def _location(fault: Fault) -> list[bytes]:

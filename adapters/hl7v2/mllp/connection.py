@@ -1,8 +1,9 @@
 """One connection of an MLLP listener (asyncio): frames in, each answered only after it was kept.
 
 Answers leave in the order in which their messages came, though the commits of several may be under way. A connection
-is not read from while too much of it, or of all together, is on its way to the journal, or while its peer does not read
-its answers: the peer feels it as TCP back-pressure. What takes too long is ended by `check`, which the listener calls.
+is not read from while too much of it, or of all together, is on its way to the journal, while too many answers wait for
+what becomes of their messages, or while its peer does not read its answers: the peer feels it as TCP back-pressure.
+What takes too long is ended by `check`, which the listener calls.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = ["Connection", "Shared"]
 
 _NO_ROUTE = Route("")
 _ANSWER_BUFFER = 1 << 16  # bytes of answers that a peer may leave unread before it is no longer read from
+_WAITING = 64  # messages in the journal whose answers wait for what becomes of them
 _JUNK = 1 << 16  # bytes in a row that belong to no block: whoever sends more does not speak MLLP
 # TCP probes find a peer that is gone without a word (half-open) after about two minutes
 _PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -70,6 +72,7 @@ class _Pending:
     ready: bool = False
     close: bool = False
     size: int = 0
+    waiting: bool = False
 
 
 class Connection(asyncio.Protocol):
@@ -81,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._pending: deque[_Pending] = deque()
         self._size = 0  # bytes on their way to the journal
         self.unfinished = 0
+        self._waiting = 0
         self._holds: set[str] = set()  # why it is not read from
         self._junk = 0
         self._transport: asyncio.Transport | None = None
@@ -307,14 +311,29 @@ class Connection(asyncio.Protocol):
         self._shared.keep(body, header, route, self, partial(self._kept, pending, header))
 
     def _kept(self, pending: _Pending, header: Peek, verdict: Verdict) -> None:
-        self._size -= pending.size
-        if verdict.outcome is Outcome.FAILED:
-            self._shared.report("unavailable", self.peer.address, verdict.error)
-            pending.close = True
-        self._settle(pending, header, verdict)
+        size, pending.size = pending.size, 0
+        self._size -= size
+        if verdict.outcome is Outcome.WAITING:
+            self._wait(pending)
+        else:
+            if pending.waiting:
+                self._waiting -= 1
+                if self._waiting <= _WAITING // 2:
+                    self._resume("outcomes")
+            if verdict.outcome is Outcome.FAILED:
+                self._shared.report("unavailable", self.peer.address, verdict.error)
+                pending.close = True
+            self._settle(pending, header, verdict)
         if self._holds and self._size <= self._shared.limits.window_bytes // 2:
             self._resume("window")
-        self._shared.budget.done(pending.size)
+        self._shared.budget.done(size)
+
+    def _wait(self, pending: _Pending) -> None:
+        """Its bytes are in the journal and hold no memory of ours any more, but it is still to be answered."""
+        pending.waiting = True
+        self._waiting += 1
+        if self._waiting >= _WAITING:
+            self._pause("outcomes")
 
     def _too_long(self, head: bytes, now: float) -> None:
         pending = _Pending(now, close=True)
@@ -334,10 +353,12 @@ class Connection(asyncio.Protocol):
         if code is not None:
             number = f"TAB{next(shared.numbers)}"
             pending.answer = frame(
-                acknowledge(header, code, number, shared.now(), verdict.fault, expected=verdict.expected)
+                acknowledge(
+                    header, code, number, shared.now(), verdict.fault, more=verdict.more, expected=verdict.expected
+                )
             )
         if shared.release == 2:
-            block = COMMITTED if outcome is Outcome.KEPT else NOT_COMMITTED
+            block = COMMITTED if outcome.committed else NOT_COMMITTED
             pending.answer = frame(block) + (pending.answer or b"")
         shared.tally.answer(pending.route.channel, code or "none", shared.clock() - pending.began)
         if verdict.fault is not None and outcome is not Outcome.FAILED:

@@ -12,7 +12,7 @@ from typing import Protocol
 from adapters.hl7v2.mllp.ack import Fault, Outcome
 from adapters.hl7v2.mllp.peek import Peek
 
-__all__ = ["KEPT", "UNAVAILABLE", "Gate", "Keep", "Origin", "Peer", "Route", "Verdict"]
+__all__ = ["KEPT", "UNAVAILABLE", "WAITING", "Gate", "Keep", "Origin", "Peer", "Route", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,18 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a message. `expected`: MSA-4, where the sequence number protocol is used."""
+    """What became of a message. `expected`: MSA-4, where the sequence number protocol is used; `more`: faults beside
+    the first."""
 
     outcome: Outcome
     fault: Fault | None = None
     expected: int | None = None
     error: str = ""  # class of our own error, for the log
+    more: tuple[Fault, ...] = ()
 
 
 KEPT = Verdict(Outcome.KEPT)
+WAITING = Verdict(Outcome.WAITING)
 UNAVAILABLE = Fault(
     "207", "Application internal error", None, "The receiver could not store the message. Send it again later."
 )
@@ -75,7 +78,8 @@ class Origin(Protocol):
 
 
 class Keep(Protocol):
-    """Makes a message durable, then calls `done` on the event loop."""
+    """Makes a message durable, then calls `done` on the event loop. With a verdict WAITING `done` is called again:
+    the message is durable, but what its sender hears depends on what becomes of it."""
 
     def __call__(
         self, body: bytes, header: Peek, route: Route, origin: Origin, done: Callable[[Verdict], None]

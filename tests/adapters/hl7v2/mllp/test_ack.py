@@ -31,6 +31,10 @@ ANSWERS = [
     (b"NE", b"", Outcome.FAILED, None),
     (b"", b"AL", Outcome.KEPT, "CA"),
     (b"al", b"", Outcome.KEPT, "CA"),
+    (b"", b"", Outcome.WAITING, None),
+    (b"", b"", Outcome.NONCONFORMING, "AE"),
+    (b"", b"", Outcome.DEAD, "AR"),
+    (b"AL", b"AL", Outcome.DEAD, "CA"),  # it is committed; the application acknowledgement tells the rest
 ]
 
 
@@ -61,6 +65,32 @@ def test_fault_from_version_2_5_stands_in_err() -> None:
     """ERR-2 location, ERR-3 condition, ERR-4 severity, ERR-8 words."""
     answer = acknowledge(peek(HEADER % (b"AL", b"")), "CR", "T1", "20260102", FAULT)
     assert b"\rMSA|CR|id\xff1\rERR||MSH^1^9|200^Unsupported message type^HL70357|E||||no ADT here\r" in answer
+
+
+MORE = (
+    Fault("101", "Required field missing", None, "no date", "PID[1]-7[1]"),
+    Fault("103", "Table value not found", None, "no unit", "OBX[2]-6[1].1.2", "W"),
+    Fault("100", "Segment sequence error", None, "no visit", "PV1[1]"),
+)
+
+
+def test_more_faults_each_with_its_place() -> None:
+    """An ERR each from 2.5 on, with Table 0516 in ERR-4; before, repetitions of ERR-1."""
+    answer = acknowledge(peek(HEADER % (b"", b"")), "AE", "T1", "20260102", MORE[0], more=MORE[1:])
+    assert answer.split(b"\r")[1:] == [
+        b"MSA|AE|id\xff1",
+        b"ERR||PID^1^7^1|101^Required field missing^HL70357|E||||no date",
+        b"ERR||OBX^2^6^1^1^2|103^Table value not found^HL70357|W||||no unit",
+        b"ERR||PV1^1|100^Segment sequence error^HL70357|E||||no visit",
+        b"",
+    ]
+    before = acknowledge(peek(b"MSH|^~\\&|||||||A^B|1|P|2.3.1"), "AE", "T1", "x", MORE[0], more=MORE[1:])
+    assert before.split(b"\r")[1:] == [
+        b"MSA|AE|1|no date|||101^Required field missing^HL70357",
+        b"ERR|PID^1^7^101&Required field missing&HL70357~OBX^2^6^103&Table value not found&HL70357"
+        b"~PV1^1^^100&Segment sequence error&HL70357",
+        b"",
+    ]
 
 
 def test_our_words_never_break_the_message() -> None:

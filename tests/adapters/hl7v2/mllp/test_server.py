@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from adapters.hl7v2.mllp import KEPT, acknowledged, frame
+from adapters.hl7v2.mllp import KEPT, WAITING, Budget, Fault, Outcome, Verdict, acknowledged, frame
 from tests.support.listener import MESSAGE, Keeper, listening, sent
 
 
@@ -45,6 +45,42 @@ def test_no_answer_before_the_keep_and_answers_in_order() -> None:
                 raw += await asyncio.wait_for(reader.read(4096), 2)
             codes = [acknowledged(part.strip(b"\x0b\r")) for part in raw.split(b"\x1c")[:3]]
             assert codes == [("AA", b"1"), ("AA", b"2"), ("AE", b"")]
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_waits_keeps_its_place_and_no_memory() -> None:
+    """WAITING, then the verdict: order stands, and the bytes are given back at once. A connection with 64 of them isn't
+    read from until half are answered. Release 2: the block is committed whatever the answer says."""
+
+    async def run() -> None:
+        keeper, budget = Keeper(hold=True), Budget()
+        async with listening(keeper, budget=budget, release=2) as (_, host, port):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"".join(frame(MESSAGE % (n, b"P", b"")) for n in range(64)))
+            while len(keeper.waiting) < 64:
+                await asyncio.sleep(0.005)
+            for done in keeper.waiting:
+                done(WAITING)
+            assert budget.under_way == 0
+            writer.write(frame(MESSAGE % (64, b"P", b"")))
+            await asyncio.sleep(0.1)
+            assert len(keeper.bodies) == 64
+            breach = Fault("101", "Required field missing", None, "no date", "PID[1]-7[1]")
+            for done in reversed(keeper.waiting[:40]):
+                done(Verdict(Outcome.NONCONFORMING, breach))
+            while len(keeper.waiting) < 65:
+                await asyncio.sleep(0.005)
+            for done in keeper.waiting[40:]:
+                done(KEPT)
+            raw = b""
+            while raw.count(b"\x1c") < 2 * 65:
+                raw += await asyncio.wait_for(reader.read(1 << 16), 2)
+            blocks = [part.strip(b"\x0b\r") for part in raw.split(b"\x1c")[: 2 * 65]]
+            assert set(blocks[::2]) == {b"\x06"}
+            wanted = [("AE" if n < 40 else "AA", b"%d" % n) for n in range(65)]
+            assert [acknowledged(block) for block in blocks[1::2]] == wanted
             writer.close()
 
     asyncio.run(run())
