@@ -134,6 +134,17 @@ def test_specimen_of_spm_with_what_the_obr_adds() -> None:
     assert report["specimen"] == [{"reference": f"Specimen/{specimen['id']}"}]
 
 
+def test_results_refer_to_the_specimen_of_their_own_order() -> None:
+    """Guide, ORU_R01 OBR: all results of an OBR reference its Specimen; of several SPM none is picked for them."""
+    orders = [f"OBR|{n}|P{n}|F{n}|1^x^L" + "|" * 11 + kind for n, kind in ((1, "BLD&Blood"), (2, "UR&Urine"))]
+    made = resources(mapped(PID, orders[0], OBX, orders[1], OBX, OBX))
+    kinds = {each["id"]: each["type"]["coding"][0]["code"] for each in made if each["resourceType"] == "Specimen"}
+    results = [each["specimen"]["reference"] for each in made if each["resourceType"] == "Observation"]
+    assert [kinds[reference.partition("/")[2]] for reference in results] == ["BLD", "UR", "UR"]
+    [result] = of_type("Observation", PID, orders[0], OBX, "SPM|1|S1||BLD", "SPM|2|S2||UR")
+    assert "specimen" not in result
+
+
 def test_no_specimen_where_the_obr_speaks_of_none() -> None:
     assert of_type("Specimen", PID, OBR, OBX) == []
     [specimen] = of_type("Specimen", PID, OBR + "|" * 14 + "drawn at home", OBX)
