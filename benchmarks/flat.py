@@ -23,12 +23,13 @@ from pathlib import Path
 from benchmarks.measure import cpu_seconds, resident
 from benchmarks.messages import generate
 from benchmarks.result import Row
+from pipelines.configuration import load
 from pipelines.datafolder import DataFolder, init_folder
 from pipelines.envelope import Envelope
 from pipelines.journal import SqliteJournal
 from pipelines.mapper import Mapper, config_of
 from pipelines.pool import Pool
-from pipelines.settings import Settings, load
+from pipelines.settings import Settings
 from pipelines.state import SqliteState
 from pipelines.writer import Writer
 

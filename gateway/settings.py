@@ -18,8 +18,8 @@ __all__ = ["converter", "load_settings"]
 
 def load_settings(path: Path | None) -> Settings:
     """Settings from file and environment. Raises UsageError with every fault."""
+    from pipelines.configuration import load
     from pipelines.errors import SettingsError
-    from pipelines.settings import load
 
     try:
         return load(path, os.environ)

@@ -51,6 +51,7 @@ from pipelines.ports import (
 if TYPE_CHECKING:
     from pipelines.backup import BackedUp, Restored, back_up, restore
     from pipelines.channels import Channel
+    from pipelines.configuration import json_schema
     from pipelines.datafolder import DataFolder, Identity, init_folder, open_folder
     from pipelines.deadletters import letters
     from pipelines.doctor import Finding, examine, first_fault
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from pipelines.messages import find, show, status
     from pipelines.metrics import Registry
     from pipelines.service import run_writer
-    from pipelines.settings import Settings, json_schema
+    from pipelines.settings import Settings
     from pipelines.topics import EmbeddedTopics
     from pipelines.writer import Writer, settle_all
 
@@ -81,7 +82,7 @@ _LATER = {
     "find": "messages",
     "first_fault": "doctor",
     "init_folder": "datafolder",
-    "json_schema": "settings",
+    "json_schema": "configuration",
     "letters": "deadletters",
     "open_folder": "datafolder",
     "restore": "backup",

@@ -1,28 +1,22 @@
-"""Settings: one TOML file and the environment, read into frozen values (commands.md "A channel is one TOML table").
+"""Settings as frozen values, a section of the configuration each (commands.md "A channel is one TOML table").
 
 Every setting is a field of a dataclass here, with its documentation beside it: reading, checking, the JSON Schema for
-editors and docs/configuration.md all follow from these fields. The environment wins over the file:
-TABELLION__SECTION__KEY, TABELLION__CHANNELS__NAME__KEY (lists and numbers as in TOML).
+editors and docs/configuration.md all follow from these fields (`pipelines.configuration`).
 """
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
 
 from adapters.hl7v2.mllp import Limits, TlsFiles
 from pipelines.channels import Channel
 from pipelines.errors import SettingsError
 from pipelines.formats import FORMATS
 from pipelines.journal import JournalSettings
-from pipelines.settingfields import SECTION_NAME, faults_of, read_table, setting
+from pipelines.settingfields import faults_of, setting
 
-ENV_PREFIX = "TABELLION__"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MIB = 1 << 20
 
 
@@ -238,146 +232,6 @@ SECTIONS: dict[str, type] = {
 }
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read file and environment. Raises SettingsError with every fault found, in plain words."""
-    table: dict[str, Any] = {}
-    name = "the environment"
-    if path is not None:
-        name = str(path)
-        try:
-            table = tomllib.loads(path.read_bytes().decode())
-        except OSError as error:
-            raise SettingsError(f"{path}: {error.strerror or type(error).__name__}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: not TOML: {error}") from error
-    faults: list[str] = []
-    for keys, text in _from_environment(environ):
-        _put(table, keys, text, faults)
-    settings = read(table, faults)
-    if faults:
-        raise SettingsError(f"{name}: " + "\n".join(faults))
-    return settings
-
-
-def read(table: Mapping[str, Any], faults: list[str]) -> Settings:
-    """Settings from parsed TOML; what is wrong is appended to `faults`."""
-    for key in table:
-        if key not in SECTIONS and key != "channels":
-            faults.append(f"[{key}]: no such section; there are {', '.join((*SECTIONS, 'channels'))}")
-    sections = {
-        name: read_table(kind, table.get(name, {}), f"[{name}]", faults) for name, kind in SECTIONS.items()
-    }  # fmt: skip
-    settings = replace(Settings(), **sections)
-    given = table.get("channels", {})
-    if not isinstance(given, Mapping):
-        faults.append("[channels]: must hold one table per channel")
-        given = {}
-    channels = dict(_channels(given, faults))
-    if channels:
-        settings = replace(settings, channels=channels)
-    faults += across(settings)
-    return settings
-
-
-def _channels(table: Mapping[str, Any], faults: list[str]) -> Iterator[tuple[str, Channel]]:
-    for name, given in table.items():
-        place = f"[channels.{name}]"
-        if not SECTION_NAME.fullmatch(name):
-            faults.append(f"{place}: a channel name is 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit")
-        elif not isinstance(given, Mapping):
-            faults.append(f"{place}: must be a table")
-        else:
-            channel = replace(cast(Channel, read_table(Channel, given, place, faults)), name=name)
-            faults += [f"{place} {fault}" for fault in channel.faults()]
-            yield name, channel
-
-
-def across(settings: Settings) -> Iterator[str]:
-    """What no single field can know."""
-    if settings.service.production:
-        for name, channel in settings.channels.items():
-            if set(channel.processing_ids) != {"P"}:
-                yield (
-                    f"[channels.{name}] processing_ids: T and D never enter a production topic, and an empty list would"
-                    " let them in: only P here, or `production = false` in [service] of an installation of their own"
-                )
-    folders: dict[str, str] = {}
-    for name, channel in settings.channels.items():
-        other = folders.setdefault(os.path.abspath(channel.folder), name) if channel.folder else name
-        if other != name:
-            yield f"[channels.{name}] folder: the channel {other} watches it already"
-    yield from _tls_faults(settings)
-    secure = settings.mllp.tls() is not None
-    places = [("[mllp] listen", settings.mllp.listen, settings.mllp.insecure or secure)]
-    places += [
-        (f"[channels.{name}] listener", channel.listener, settings.mllp.insecure or (secure and channel.listener_tls))
-        for name, channel in settings.channels.items()
-        if channel.listener
-    ]
-    places.append(("[dicom] listen", settings.dicom.listen, settings.dicom.insecure))
-    places += [
-        (f"[channels.{name}] reply_to", channel.reply_to, settings.mllp.insecure or channel.reply_tls)
-        for name, channel in settings.channels.items()
-        if channel.reply_to
-    ]
-    places.append(("[http] listen", settings.http.listen, settings.http.insecure))
-    for place, address, secured in places:
-        yield from (f"{place}: {fault}" for fault in address_faults(address, secured))
-    yield from (f"[http] {fault}" for fault in http_faults(settings.http))
-
-
-def http_faults(http: Http) -> Iterator[str]:
-    """What is wrong with the tokens, or with having none. No token is repeated."""
-    try:
-        tokens = http.all_tokens()
-    except SettingsError as error:
-        yield f"tokens_file: {error}"
-        return
-    host = http.listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
-    if host not in LOOPBACK and not tokens:
-        yield "tokens: none are set, and whoever reaches the address could send: set tokens, or listen on loopback"
-
-
-def _tls_faults(settings: Settings) -> Iterator[str]:
-    mllp = settings.mllp
-    if not mllp.tls_certificate:
-        for name in ("tls_key", "tls_ca", "tls_crl"):
-            if getattr(mllp, name):
-                yield f"[mllp] {name}: without `tls_certificate` there is no TLS"
-    elif not mllp.tls_ca and mllp.tls_client_required:
-        yield (
-            "[mllp] tls_ca: who may send? Name the CA of senders' certificates, or say `tls_client_required = false`"
-        )
-    if mllp.tls_crl and not mllp.tls_ca:
-        yield "[mllp] tls_crl: only certificates signed by `tls_ca` can be revoked"
-    for listen in settings.listeners():
-        on = settings.channels_on(listen)
-        if len({channel.listener_tls for channel in on}) > 1:
-            yield f"[channels.{on[0].name}] listener_tls: the channels of one listener must agree"
-        if len({channel.listener_release for channel in on}) > 1:
-            yield f"[channels.{on[0].name}] listener_release: the channels of one listener must agree"
-    for name, channel in settings.channels.items():
-        for key in ("listener_tls", "listener_release"):
-            if not channel.listener and getattr(channel, key) != getattr(Channel(name), key):
-                yield f"[channels.{name}] {key}: the channel has no listener of its own"
-        tls = settings.tls_on(channel.listener)
-        if channel.certificates and (tls is None or not tls.ca):
-            yield f"[channels.{name}] certificates: its listener asks for none (tls_certificate, tls_ca in [mllp])"
-
-
-def address_faults(address: str, secured: bool) -> Iterator[str]:
-    """Why an address can't be listened on: its form, or neither loopback nor secured, by TLS or by the user's word."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        yield f"{address!r} is not HOST:PORT"
-    elif host not in LOOPBACK and not secured:
-        yield (
-            f"{address!r} is not loopback, and there is no TLS: patient data would cross the network in clear."
-            " If that network is protected otherwise, say `insecure = true` in the same section"
-        )
-
-
 def _tokens_of(path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_mode & 0o077:
@@ -391,73 +245,3 @@ def _tokens_of(path: Path) -> tuple[str, ...]:
         for fault in faults_of(one, tuple[str, ...], [token]):
             raise SettingsError(f"{path}: token {place} {fault}")
     return tokens
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
-    for name, text in sorted(environ.items()):
-        if name.startswith(ENV_PREFIX):
-            yield name[len(ENV_PREFIX) :].lower().split("__"), text
-
-
-def _put(table: dict[str, Any], keys: list[str], text: str, faults: list[str]) -> None:
-    name = ENV_PREFIX + "__".join(keys).upper()
-    if len(keys) < 2 or not all(keys):
-        faults.append(f"{name}: an environment setting is {ENV_PREFIX}SECTION__KEY")
-        return
-    for key in keys[:-1]:
-        inner = table.setdefault(key, {})
-        if not isinstance(inner, dict):
-            faults.append(f"{name}: {key} is not a section")
-            return
-        table = inner
-    table[keys[-1]] = _value(text)
-
-
-def _value(text: str) -> object:
-    """A TOML value if it reads as one, else the text itself: TABELLION__MLLP__LISTEN=127.0.0.1:2575 needs no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the file, for editors."""
-    from pipelines.settingfields import schema_of
-
-    channel = schema_of(Channel)
-    sections: dict[str, Any] = {name: schema_of(kind) for name, kind in SECTIONS.items()}
-    sections["channels"] = {
-        "type": "object",
-        "description": "One table per channel; of two that fit a message, the first takes it.",
-        "propertyNames": {"pattern": f"^{SECTION_NAME.pattern}$"},
-        "additionalProperties": channel,
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Tabellion configuration",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": sections,
-    }
-
-
-def names() -> Iterator[tuple[str, str]]:
-    """(section, key) of every setting there is."""
-    for section, kind in (*SECTIONS.items(), ("channels.NAME", Channel)):
-        for one in fields(kind):
-            if one.metadata:
-                yield section, one.name
-
-
-__all__ = [
-    "SECTIONS",
-    "Settings",
-    "SettingsError",
-    "across",
-    "address_faults",
-    "faults_of",
-    "json_schema",
-    "load",
-    "names",
-]

@@ -111,10 +111,10 @@ async def _intake_tls(folder: Path) -> None:
 
 async def _listen(folder: Path, environ: dict[str, str]) -> None:
     from gateway.serving import Intake
+    from pipelines.configuration import load
     from pipelines.datafolder import open_folder
     from pipelines.logs import Log
     from pipelines.metrics import Registry
-    from pipelines.settings import load
 
     settings = load(None, environ)
     loop = asyncio.get_running_loop()

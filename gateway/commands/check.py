@@ -38,10 +38,10 @@ def run(options: argparse.Namespace) -> int:
     from adapters.hl7v2.conformance import profile_schema
     from adapters.hl7v2.mllp import TlsUnusable, server_context
     from mappings import MappingError
+    from pipelines.configuration import json_schema
     from pipelines.errors import SettingsError
     from pipelines.formats import maps
     from pipelines.profiles import profile
-    from pipelines.settings import json_schema
     from pipelines.translation import translation
 
     if options.schema:

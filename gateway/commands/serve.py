@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from gateway.settings import load_settings
     from mappings import MappingError
     from pipelines.errors import PipelineError
-    from pipelines.settings import across
+    from pipelines.settingfaults import across
 
     settings = load_settings(options.config)
     addresses = Addresses(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.serving import intake as module
+from pipelines.configuration import load
 from pipelines.datafolder import init_folder
-from pipelines.settings import load
 from tests.gateway.test_sequences import intake, said
 
 DAY = 86_400 * 10**9

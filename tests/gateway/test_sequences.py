@@ -12,12 +12,13 @@ import pytest
 from adapters.hl7v2.mllp import Sender
 from gateway.serving import Intake
 from gateway.serving.sequences import Sequences
+from pipelines.configuration import load
 from pipelines.datafolder import DataFolder, init_folder
 from pipelines.errors import Unavailable
 from pipelines.links import Links
 from pipelines.logs import Log
 from pipelines.metrics import Registry
-from pipelines.settings import Settings, load
+from pipelines.settings import Settings
 
 
 def message(number: str, control: str) -> bytes:

@@ -11,10 +11,11 @@ import ledger
 from adapters.hl7v2 import read, units
 from pipelines import doctor
 from pipelines.backup import back_up, restore
+from pipelines.configuration import load
 from pipelines.datafolder import DataFolder, init_folder, open_folder
 from pipelines.envelope import Envelope
 from pipelines.ports import Message
-from pipelines.settings import Settings, load
+from pipelines.settings import Settings
 from pipelines.state import SqliteState
 from pipelines.writer import settle_all
 from tests.support.store import T0

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipelines import settings as module
 from pipelines.channels import Channel
+from pipelines.configuration import json_schema, load
 from pipelines.errors import SettingsError
 from pipelines.formats import FORMATS
 from pipelines.settingfields import default_of
-from pipelines.settings import Settings, json_schema, load, names
+from pipelines.settings import SECTIONS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -207,8 +208,16 @@ def documented() -> dict[tuple[str, str], str]:
     return rows
 
 
+def _fields() -> Iterator[tuple[str, str, Any]]:
+    """(section, key, field) of every setting there is."""
+    for section, kind in (*SECTIONS.items(), ("channels.NAME", Channel)):
+        for one in fields(kind):
+            if one.metadata:
+                yield section, one.name, one
+
+
 def test_every_setting_is_documented_and_nothing_else() -> None:
-    assert sorted(documented()) == sorted(names())
+    assert sorted(documented()) == sorted((section, key) for section, key, _ in _fields())
 
 
 def test_the_documentation_gives_the_default_and_the_text() -> None:
@@ -219,15 +228,6 @@ def test_the_documentation_gives_the_default_and_the_text() -> None:
         assert shown in rows[section, key], f"{section}.{key}: default {shown} is not in the documentation"
         text = one.metadata["doc"].replace("|", "\\|")
         assert text in rows[section, key], f"{section}.{key}: documentation differs from the source"
-
-
-def _fields() -> Iterator[tuple[str, str, Any]]:
-    from dataclasses import fields
-
-    for section, kind in (*module.SECTIONS.items(), ("channels.NAME", Channel)):
-        for one in fields(kind):
-            if one.metadata:
-                yield section, one.name, one
 
 
 def _toml(value: Any) -> str:
@@ -241,7 +241,7 @@ def _toml(value: Any) -> str:
 def test_the_schema_has_every_setting_and_its_bounds() -> None:
     schema = json_schema()
     assert schema["additionalProperties"] is False
-    for section, key in names():
+    for section, key, _ in _fields():
         table = schema["properties"]["channels"]["additionalProperties"] if "." in section else None
         table = table or schema["properties"][section]
         assert table["additionalProperties"] is False

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from mappings import MappingError
 from pipelines.channels import Channel
+from pipelines.configuration import load
 from pipelines.formats import FORMATS, LEVELS, maps, source
-from pipelines.settings import Settings, load
+from pipelines.settings import Settings
 from tests.pipelines.v2 import BASE, NAMESPACE
 
 HEAVY = ("lxml", "pydicom", "pynetdicom")
