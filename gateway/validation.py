@@ -46,11 +46,15 @@ def validate(asked: Asked) -> Iterator[Line]:
                 text = f"not validated: {found or 'no message or resource that we know'}"
                 yield place | _line(None, found, None, [_error("not-supported", text)])
             continue
-        units = [unit for unit in row(found).units(data) if not unit.envelope]
-        if not units:
-            yield place | _line(None, found, None, [_error("structure", f"no {row(found).noun}")])
-        for unit in units:
+        count = 0
+        for unit in row(found).units(data):
+            count += 1
+            if unit.envelope:  # a batch file's own line, as in `convert`: its trailers
+                yield place | _line(None, found, unit.envelope, [issue_line(issue) for issue in unit.issues])
+                continue
             yield place | _VALIDATORS[found](unit.index, unit.body, unit.issues, asked)
+        if not count:
+            yield place | _line(None, found, None, [_error("structure", f"no {row(found).noun}")])
 
 
 def _hl7v2(index: int | None, body: bytes, before: tuple[Issue, ...], asked: Asked) -> Line:
@@ -60,7 +64,7 @@ def _hl7v2(index: int | None, body: bytes, before: tuple[Issue, ...], asked: Ask
     try:
         message = read(body)
     except Hl7Error as error:
-        return _line(index, "hl7v2", None, [_error("structure", str(error))])
+        return _line(index, "hl7v2", None, [*map(issue_line, before), _error("structure", str(error))])
     return _line(
         index, "hl7v2", message.type, [issue_line(issue) for issue in (*before, *conform(message, asked.profile))]
     )

@@ -59,6 +59,20 @@ def test_an_hl7_v2_message_by_segment_field_component(tmp_path: Path, capsys: py
     assert "ZZCANARY" not in json.dumps(line)
 
 
+def test_the_counts_of_a_batch_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An envelope has a line of its own, as in `convert`; a message that can't be read, what was found around it."""
+    path = tmp_path / "batch.hl7"
+    message = adt("A01", "20260301080000+0100", pid(), "PV1|1|I")
+    path.write_bytes(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + message + b"\rBTS|2\rFTS|1\r")
+    code, (envelope, line) = run(capsys, path)
+    assert (code, envelope["index"], envelope["type"], envelope["valid"]) == (1, None, "FHS", False)
+    assert [issue["path"] for issue in envelope["issues"]] == ["BTS[1]-1[1].1.1"]
+    assert (line["index"], line["valid"]) == (0, True)
+    path.write_bytes(b"junk\rMSH|ABCD|x\r")
+    code, (line,) = run(capsys, path)
+    assert (code, [issue["severity"] for issue in line["issues"]]) == (1, ["error", "error"])
+
+
 @pytest.mark.parametrize(("level", "code"), [("structure", 0), ("full", 1)])
 def test_full_looks_further_than_structure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], level: str, code: int
