@@ -18,8 +18,8 @@ Validate FHIR resources and Bundles (also NDJSON) and HL7 v2 messages in files a
 nothing. FHIR: R4 (4.0.1) and the packages of the data folder (`tabellion packages add`). `structure` looks at names,
 types, cardinality, primitives, required codes, references and Bundle rules; `full` also at constraints of severity
 error, claimed profiles, narratives, units and codes of terminology packs. HL7 v2: segments, groups, fields, lengths,
-data types and tables of the message's version, by segment-field-component, the counts of batch trailers, and the profile
-of the channel that --channel names.
+data types and tables of the message's version, by segment-field-component, the counts of batch trailers, and the
+profile of the channel that --channel names.
 """
 _EXAMPLES = """\
 examples:

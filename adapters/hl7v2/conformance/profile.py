@@ -16,7 +16,7 @@ from adapters.hl7v2 import dictionary
 from adapters.hl7v2.errors import Hl7Error
 from adapters.hl7v2.escape import unescape
 from adapters.hl7v2.issue import Issue
-from adapters.hl7v2.leaves import path
+from adapters.hl7v2.leaves import NULL, path
 from adapters.hl7v2.message import Message, Segment
 
 __all__ = ["Breach", "Profile", "ProfileError", "profile_schema", "read_profile"]
@@ -58,7 +58,10 @@ _SCHEMA: dict[str, Any] = {
                         "type": "object",
                         "description": "paths of the same segment to the code or codes that they must hold",
                     },
-                    "required": {"type": "boolean", "description": "must be valued (HL7 null is no value)"},
+                    "required": {
+                        "type": "boolean",
+                        "description": "valued in each repetition (HL7 null is no value)",
+                    },
                     "values": {"type": "array", "items": {"type": "string"}, "description": "codes allowed"},
                     "length": {"type": "integer", "minimum": 1, "description": "characters at most, unescaped"},
                     "pattern": {"type": "string", "description": "regular expression for the whole text"},
@@ -138,10 +141,11 @@ class Profile:
 
     def _breaches(self, message: Message, segment: Segment, rule: _Rule) -> Iterator[Breach]:
         texts = list(_texts(message, segment, rule.place))
-        if rule.required and not any(text and text != '""' for _, text in texts):
-            yield self._issue(rule, "required", segment, 1, "is required")
+        if rule.required:
+            for repetition in _lacking(message, segment, rule.place, texts):
+                yield self._issue(rule, "required", segment, repetition, "is required")
         for repetition, text in texts:
-            if not text or text == '""':
+            if text in ("", NULL):
                 continue
             if rule.values is not None and text not in rule.values:
                 yield self._issue(rule, "code-invalid", segment, repetition, "holds no value of the agreed list")
@@ -204,6 +208,8 @@ def _rule(value: object, number: int) -> _Rule:
         if asked.segment != place.segment:
             raise ProfileError(f"{label}: a condition asks the same segment")
         when.append((asked, _codes(codes, f"{label} when")))
+    if "values" in found and "units" in found:
+        raise ProfileError(f"{label}: units are values: a rule has one of them")
     values = found.get("values", found.get("units"))
     return _Rule(
         place,
@@ -283,6 +289,15 @@ def _texts(message: Message, segment: Segment, place: _Place) -> Iterator[tuple[
                 parts = _split(found, separator)
                 found = parts[index - 1] if index <= len(parts) else ""
         yield repetition, unescape(found, marks, message.charset)
+
+
+def _lacking(message: Message, segment: Segment, place: _Place, texts: list[tuple[int, str]]) -> list[int]:
+    """Repetitions that say something, but not this; the first, where none says anything."""
+    marks = message.delimiters
+    parts = _split(segment.field(place.field), marks.repetition)
+    empty = marks.component + marks.subcomponent
+    found = [repetition for repetition, text in texts if text in ("", NULL) and parts[repetition - 1].strip(empty)]
+    return found or ([] if any(text not in ("", NULL) for _, text in texts) else [1])
 
 
 def _split(text: str, separator: str) -> list[str]:

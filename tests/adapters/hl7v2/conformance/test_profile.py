@@ -65,6 +65,21 @@ def test_a_rule_whose_condition_fails_is_silent() -> None:
     assert breaches(read_profile(PROFILE), *lines) == set()
 
 
+@pytest.mark.parametrize(
+    ("identifiers", "where"),
+    [
+        ("1^^^NORTH~2", ["PID[1]-3[2].4.1"]),
+        ('1^^^NORTH~2^^^""~~3^^^NORTH', ["PID[1]-3[2].4.1"]),
+        ("", ["PID[1]-3[1].4.1"]),
+        ("^^^", ["PID[1]-3[1].4.1"]),
+    ],
+)
+def test_required_in_each_repetition(identifiers: str, where: list[str]) -> None:
+    profile = read_profile({"fields": [{"path": "PID-3.4.1", "required": True}]})
+    found = breaches(profile, ADT[0], f"PID|1||{identifiers}||ZZTEST")
+    assert [issue[2] for issue in found] == where
+
+
 def test_a_missing_segment() -> None:
     assert breaches(read_profile(PROFILE), *changed(ORU, 1, ADT[2])) == {
         ("warning", "required", "NTE[1]", "profile north-lab: NTE must stand 1 times")
@@ -80,6 +95,7 @@ def test_a_missing_segment() -> None:
         ({"fields": [{"path": "PID3"}]}, "rule 1: a path is"),
         ({"fields": [{"path": "PID-3"}, {"path": "PID-3", "lenght": 3}]}, "rule 2 has no key lenght"),
         ({"fields": [{"path": "PID-3", "length": "long"}]}, "rule 1 .PID-3.: length must be a whole number"),
+        ({"fields": [{"path": "OBX-6", "units": ["g"], "values": ["g"]}]}, "a rule has one of them"),
         ({"fields": [{"path": "PID-3", "pattern": "("}]}, "no regular expression"),
         ({"fields": [{"path": "PID-3", "severity": "fatal"}]}, "severity is one of"),
         ({"fields": [{"path": "PID-3", "when": {"PV1-2": "I"}}]}, "asks the same segment"),
