@@ -141,8 +141,9 @@ def test_results_refer_to_the_specimen_of_their_own_order() -> None:
     kinds = {each["id"]: each["type"]["coding"][0]["code"] for each in made if each["resourceType"] == "Specimen"}
     results = [each["specimen"]["reference"] for each in made if each["resourceType"] == "Observation"]
     assert [kinds[reference.partition("/")[2]] for reference in results] == ["BLD", "UR", "UR"]
-    [result] = of_type("Observation", PID, orders[0], OBX, "SPM|1|S1||BLD", "SPM|2|S2||UR")
-    assert "specimen" not in result
+    several = of_type("Observation", PID, orders[0], OBX, "SPM|1|S1||BLD", "SPM|2|S2||UR")
+    other = of_type("Observation", PID, orders[0], OBX, "OBR|2|P3|F3|1^X-ray^L", OBX)
+    assert ["specimen" in each for each in (*several, *other)] == [False, True, False]
 
 
 def test_no_specimen_where_the_obr_speaks_of_none() -> None:
