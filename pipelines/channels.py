@@ -139,6 +139,9 @@ class Channel:
         "MSH-15 of application acknowledgements: `AL` sends again until the sender accepts them, `NE` sends once.",
         choices=("AL", "NE"),
     )
+    reply_seconds: float = setting(
+        30.0, "Seconds that a receiver has to answer an application acknowledgement; then it is sent again.", least=0.1
+    )
     reply_days: float = setting(
         7.0, "Days after which an undelivered application acknowledgement is given up.", least=0
     )

@@ -59,6 +59,12 @@ class Mllp:
     answer_seconds: float = setting(
         30.0, "A peer that doesn't read its acknowledgements for so long is cut off; 0 = never.", least=0
     )
+    silent_seconds: float = setting(
+        120.0, "A peer that is gone without a word (power cut, pulled cable) is found after about so long; 0 = when the"
+        " operating system finds out.",
+        least=0,
+    )  # fmt: skip
+    handshake_seconds: float = setting(10.0, "A TLS handshake must be done after so long.", least=0.1)
     connections: int = setting(1024, "Connections per listener, at most.", least=1)
     connections_per_peer: int = setting(256, "Connections per address and listener, at most.", least=1)
     release: str = setting(
@@ -81,6 +87,8 @@ class Mllp:
             frame_seconds=self.frame_seconds,
             idle_seconds=self.idle_seconds,
             answer_seconds=self.answer_seconds,
+            silent_seconds=self.silent_seconds,
+            handshake_seconds=self.handshake_seconds,
             connections=self.connections,
             connections_per_peer=self.connections_per_peer,
         )

@@ -30,7 +30,7 @@ __all__ = ["Delivery"]
 
 _LOOK = 0.2  # seconds between looks into State
 _AT_ONCE = 256  # messages under way
-_ANSWER = 30.0  # seconds that a receiver has for its answer
+_ANSWER = 30.0  # seconds that a receiver has for its answer where the channel is gone
 _COUNTED = 2.0  # seconds between counts for the metrics
 _TIDIED = 600.0  # seconds between looks for what is over
 
@@ -182,7 +182,7 @@ class Delivery:
             self._done(message, Result(message.id, parked=True))
             return
         wait = channel is None or channel.reply_accept == "AL"
-        waiting = asyncio.get_running_loop().call_later(_ANSWER, self._answered, message, None)
+        waiting = asyncio.get_running_loop().call_later(self._patience(message), self._answered, message, None)
 
         def answered(code: str | None) -> None:
             waiting.cancel()
@@ -224,10 +224,11 @@ class Delivery:
         loop = asyncio.get_running_loop()
         if loop.time() < address.down_until:
             return None
+        seconds = self._patience(message)
         try:
             if address.sender is None:
-                address.sender = await Sender.connect(address.host, address.port, _ANSWER, self._tls(address))
-            answer = await address.sender.send(message.body, _ANSWER)
+                address.sender = await Sender.connect(address.host, address.port, seconds, self._tls(address))
+            answer = await address.sender.send(message.body, seconds)
             address.failures = 0
             return "CA" if answer is None else acknowledged(answer)[0]
         except (OSError, NoAnswer, TlsUnusable) as error:  # TimeoutError is an OSError
@@ -237,6 +238,10 @@ class Delivery:
             address.failures += 1
             await self._close(address)
             return None
+
+    def _patience(self, message: Queued) -> float:
+        channel = self._settings.channels.get(message.channel)
+        return _ANSWER if channel is None else channel.reply_seconds
 
     def _tls(self, address: _Address) -> Tls | None:
         return Tls(client_context(self._settings.mllp.tls_out())) if address.tls else None

@@ -16,10 +16,12 @@ from adapters.hl7v2.mllp import (
     TlsFiles,
     acknowledged,
     client_context,
+    frame,
     send_all,
     server_context,
 )
 from tests.support.certificates import Authority
+from tests.support.deaf import deafen
 from tests.support.load import message
 from tests.support.receiver import Receiver
 from tests.support.service import Service, tabellion
@@ -160,3 +162,45 @@ def test_a_full_disk_is_our_failure(tmp_path: Path) -> None:
         assert service.get("/readyz")[0] == 503
         assert 'tabellion_intake_kept_total{channel="hl7v2",status="unavailable"} 2' in service.get("/metrics")[1]
         assert service.stop() == 0
+
+
+def test_a_receiver_that_vanishes_gets_the_acknowledgement_again(tmp_path: Path) -> None:
+    """It has read the application acknowledgement and is gone without a word: after its time we connect anew, and send
+    the same message under the same control id."""
+    received: list[bytes] = []
+    connected: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        block = (await reader.readuntil(b"\x1c\r"))[1:-2]
+        received.append(block)
+        connected.append(writer)
+        if len(received) < 3:
+            deafen(writer.get_extra_info("socket"))
+            return
+        writer.write(frame(b"MSH|^~\\&|||||20260101||ACK|R1|P|2.5.1\rMSA|CA|" + block.split(b"|", 10)[9] + b"\r"))
+
+    async def run(service: Service) -> None:
+        sender = await Sender.connect(service.host, service.port, 10)
+        asked = message(3).replace(b"|P|2.5.1||||||", b"|P|2.5.1|||AL|AL||", 1)
+        assert acknowledged(await sender.send(asked, 10) or b"")[0] == "CA"
+        while 'ended_total{channel="load",code="CA"} 1' not in (await asyncio.to_thread(service.get, "/metrics"))[1]:
+            await asyncio.sleep(0.1)
+        await sender.close()
+
+    async def both() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        config = f'[pipeline]\nmappers = 0\n[channels.load]\nreply_to = "127.0.0.1:{port}"\nreply_seconds = 0.5\n'
+        service = await asyncio.to_thread(Service, tmp_path / "data", config)
+        with service:
+            await asyncio.wait_for(run(service), 60)
+            assert await asyncio.to_thread(service.stop) == 0
+        for writer in connected:
+            writer.transport.abort()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(both())
+    assert len(received) == 3
+    assert len(set(received)) == 1, "the same bytes, and so the same control id"
+    assert acknowledged(received[0]) == ("AA", b"L00000003")

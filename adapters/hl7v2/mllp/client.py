@@ -17,6 +17,8 @@ __all__ = ["Answer", "Outgoing", "Sender", "Tls", "send_all"]
 
 _QUIET = 2.0  # seconds in which a receiver that answers failures only would have done so
 
+_FAREWELL = 2.0  # seconds that what is still to be written has when a connection is closed
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -75,10 +77,13 @@ class Sender:
     async def send(self, body: bytes, timeout: float) -> bytes | None:
         """Send one message; give the acknowledgement's bytes, or None where MSH-15 says that none will come.
 
-        Raises NoAnswer on silence, a closed connection or an answer to another message.
+        Raises NoAnswer on silence, a receiver that doesn't read, a closed connection or an answer to another message.
         """
         self._writer.write(frame(body))
-        await self._writer.drain()
+        try:
+            await asyncio.wait_for(self._writer.drain(), timeout)
+        except TimeoutError as error:
+            raise NoAnswer(f"the receiver did not read the message within {timeout:g} s") from error
         header = _header(body)
         if header is not None and header.field(16).strip().upper() not in (b"", b"NE"):
             self._due.add(header.control_id)
@@ -160,10 +165,12 @@ class Sender:
         return self._frames.pop(0)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; one whose other end does not even let us say so is cut."""
         self._writer.close()
         try:
-            await self._writer.wait_closed()
+            await asyncio.wait_for(self._writer.wait_closed(), _FAREWELL)
+        except TimeoutError:
+            self._writer.transport.abort()
         except OSError:
             return  # already gone
 

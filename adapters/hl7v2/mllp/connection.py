@@ -9,59 +9,28 @@ What takes too long is ended by `check`, which the listener calls.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import socket
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from adapters.hl7v2.mllp.ack import Fault, Outcome, acknowledge, acknowledged, answer_code, fallback_peek
-from adapters.hl7v2.mllp.door import Gate, Keep, Peer, Route, Verdict
+from adapters.hl7v2.mllp.door import Peer, Route, Verdict
 from adapters.hl7v2.mllp.errors import HeaderUnusable, NoAnswer
 from adapters.hl7v2.mllp.framer import COMMITTED, NOT_COMMITTED, Frame, Framer, Oversize, frame
-from adapters.hl7v2.mllp.limits import Budget, Limits
 from adapters.hl7v2.mllp.peek import Peek, peek, trim
-from adapters.hl7v2.mllp.tally import Tally
-from adapters.hl7v2.mllp.tls import names_of
+from adapters.hl7v2.mllp.shared import Shared, peer_of, probe
 
-__all__ = ["Connection", "Shared"]
+if TYPE_CHECKING:
+    from adapters.hl7v2.mllp.handshake import Handshake
+
+__all__ = ["Connection"]
 
 _NO_ROUTE = Route("")
 _ANSWER_BUFFER = 1 << 16  # bytes of answers that a peer may leave unread before it is no longer read from
 _WAITING = 64  # messages in the journal whose answers wait for what becomes of them
 _JUNK = 1 << 16  # bytes in a row that belong to no block: whoever sends more does not speak MLLP
-# TCP probes find a peer that is gone without a word (half-open) after about two minutes
-_PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-
-
-@dataclass(slots=True)
-class Shared:
-    """What the connections of one listener have in common."""
-
-    keep: Keep
-    gate: Gate
-    now: Callable[[], str]
-    report: Callable[[str, str, str], None]
-    limits: Limits
-    budget: Budget
-    clock: Callable[[], float]
-    release: int = 1
-    tally: Tally = field(default_factory=Tally)
-    connections: set[Connection] = field(default_factory=set)
-    hosts: Counter[str] = field(default_factory=Counter)
-    # our MSH-10: no number twice, over restarts too, as long as we don't answer more than one message per microsecond
-    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1000))
-
-    def full(self, host: str) -> str | None:
-        """Why no further connection from this host is taken, or None."""
-        if len(self.connections) >= self.limits.connections:
-            return "the listener has as many connections as it may have"
-        if self.hosts[host] >= self.limits.connections_per_peer:
-            return "this address has as many connections as one may have"
-        return None
 
 
 @dataclass(slots=True)
@@ -78,8 +47,9 @@ class _Pending:
 class Connection(asyncio.Protocol):
     """Implements `Origin` and `Holder`."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, handshake: Handshake | None = None) -> None:
         self._shared = shared
+        self._handshake = handshake
         self._framer = Framer(shared.limits.message_bytes)
         self._pending: deque[_Pending] = deque()
         self._size = 0  # bytes on their way to the journal
@@ -98,30 +68,27 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are of classes of their own
         shared = self._shared
-        address = transport.get_extra_info("peername")
-        self.peer = Peer(f"{address[0]}:{address[1]}" if address else "local", names_of(transport))
-        refused = shared.full(self.peer.host)
-        if refused is not None:
-            shared.tally.events["connections-refused"] += 1
-            shared.report("connection-refused", self.peer.address, refused)
+        self.peer = peer_of(transport)
+        if self._handshake is not None:
+            shared.finish(self._handshake)  # its place is ours now
+            self._handshake = None
+        if not shared.admit(self.peer):
             self._transport.abort()
             self._transport = None
             return
-        shared.connections.add(self)
-        shared.hosts[self.peer.host] += 1
+        shared.open(self)
         self._heard = shared.clock()
         self._transport.set_write_buffer_limits(high=_ANSWER_BUFFER)
-        _probe(transport.get_extra_info("socket"))
+        probe(transport.get_extra_info("socket"), shared.limits.silent_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         shared = self._shared
         self._transport = None
         if self not in shared.connections:
             return
-        shared.connections.discard(self)
-        shared.hosts[self.peer.host] -= 1
-        if not shared.hosts[self.peer.host]:
-            del shared.hosts[self.peer.host]
+        shared.close(self)
+        if isinstance(exc, TimeoutError):  # of TCP
+            shared.note("silent", self.peer, "the peer is gone without a word")
         if self._framer.close() is not None:
             shared.report("truncated", self.peer.address, "connection ended inside a block")
         self._hold_bytes()
@@ -163,8 +130,7 @@ class Connection(asyncio.Protocol):
             self._end("idle", f"nothing came for {limits.idle_seconds:g} s")
 
     def _end(self, kind: str, text: str) -> None:
-        self._shared.tally.events[kind] += 1
-        self._shared.report(kind, self.peer.address, text)
+        self._shared.note(kind, self.peer, text)
         self.abort()
 
     # -- reading, and when not to ------------------------------------------------------------------------------
@@ -380,12 +346,3 @@ class Connection(asyncio.Protocol):
                 return
         if self.draining and not self._pending and transport is not None:
             transport.close()
-
-
-def _probe(sock: socket.socket | None) -> None:
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _PROBES:
-        if hasattr(socket, name):  # Linux
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

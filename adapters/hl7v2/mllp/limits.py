@@ -19,6 +19,7 @@ class Limits:
     frame_seconds: float = 120.0  # from the first byte of a block to its last
     idle_seconds: float = 0.0  # without a byte from the peer
     answer_seconds: float = 30.0  # that answers may wait for the peer to read them
+    silent_seconds: float = 120.0  # until a peer that TCP hears nothing of is taken for gone
     handshake_seconds: float = 10.0
     connections: int = 1024
     connections_per_peer: int = 256

@@ -11,9 +11,11 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from adapters.hl7v2.mllp.connection import Connection, Shared
+from adapters.hl7v2.mllp.connection import Connection
 from adapters.hl7v2.mllp.door import Gate, Keep
+from adapters.hl7v2.mllp.handshake import accept
 from adapters.hl7v2.mllp.limits import Budget, Limits
+from adapters.hl7v2.mllp.shared import Shared
 from adapters.hl7v2.mllp.tally import Tally
 
 __all__ = ["MllpServer", "serve_mllp"]
@@ -27,7 +29,8 @@ class MllpServer:
     def __init__(self, sockets: list[socket.socket], shared: Shared) -> None:
         self._sockets = sockets
         self._shared = shared
-        self._servers: list[asyncio.Server] = []
+        self._tls: ssl.SSLContext | None = None
+        self._doors: list[Callable[[], object]] = []  # what ends the accepting
         self._interval = min(1.0, shared.limits.shortest / 4)
         self._look = asyncio.get_running_loop().call_later(self._interval, self._check)
 
@@ -53,21 +56,27 @@ class MllpServer:
 
     async def take_over(self, tls: ssl.SSLContext | None) -> None:
         """New connections use this context from now on; open ones stay."""
+        before, self._tls = self._tls, tls
+        if self._doors and (before is None) == (tls is None):
+            return  # who accepts stays; a context is asked for at each handshake
         loop = asyncio.get_running_loop()
-        before, self._servers = self._servers, []
-        wait = self._shared.limits.handshake_seconds if tls is not None else None
+        doors, self._doors = self._doors, []
         for sock in self._sockets:
-            self._servers.append(
-                await loop.create_server(
-                    lambda: Connection(self._shared),
-                    sock=sock.dup(),
-                    ssl=tls,
-                    ssl_handshake_timeout=wait,
-                    backlog=_BACKLOG,
-                )
-            )
-        for server in before:
-            server.close()
+            own = sock.dup()
+            if tls is None:
+                server = await loop.create_server(lambda: Connection(self._shared), sock=own, backlog=_BACKLOG)
+                self._doors.append(server.close)
+            else:
+                own.listen(_BACKLOG)
+                task = loop.create_task(accept(own, self._shared, self._context))
+                task.add_done_callback(lambda _, own=own: own.close())  # type: ignore[misc]  # a default binds it now
+                self._doors.append(lambda task=task: task.cancel())  # type: ignore[misc]
+        for close in doors:
+            close()
+
+    def _context(self) -> ssl.SSLContext:
+        assert self._tls is not None
+        return self._tls
 
     def _check(self) -> None:
         loop = asyncio.get_running_loop()
@@ -78,10 +87,12 @@ class MllpServer:
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, answer what is under way, close. What stays open after `timeout` seconds is cut."""
-        for server in self._servers:
-            server.close()
+        for close in self._doors:
+            close()
         for sock in self._sockets:
             sock.close()
+        for handshake in list(self._shared.handshakes):
+            handshake.abort()
         for connection in list(self._shared.connections):
             connection.drain()
         loop = asyncio.get_running_loop()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import time
+from collections.abc import Callable
 
 import pytest
 
 from adapters.hl7v2.mllp import (
+    Event,
     Frame,
     Framer,
     HeaderUnusable,
@@ -21,9 +22,12 @@ from adapters.hl7v2.mllp import (
     peek,
     trim,
 )
+from tests.support.fuzzing import Piece, Watch, in_pieces
 from tests.support.load import seed
 
 LIMIT = 400
+_SLOWEST = 1.0  # seconds of CPU for one stream, which takes some microseconds
+_GROWN = 16 << 10  # KiB that a process may grow by after its first ten thousand streams, whatever their number
 _PIECES = (
     *(
         b"\x0b",
@@ -56,39 +60,42 @@ def stream(chance: random.Random) -> bytes:
     )
 
 
-def fuzz(count: int) -> None:
-    number = seed()
-    chance = random.Random(number)
-    print(f"seed {number} (TABELLION_TEST_SEED)")
-    longest = 0.0
+def fuzz(seed_: str, count: int) -> Piece:
+    chance = random.Random(seed_)
+    watch = Watch()
     framer = Framer(LIMIT)
     for _ in range(count):
         if chance.random() < 0.2:
             framer = Framer(LIMIT)
         data = stream(chance)
         at = 0
-        begun = time.perf_counter()
-        while at < len(data):
-            piece = data[at : at + chance.choice((1, 3, 50, 2000))]
-            at += len(piece)
-            for event in framer.receive(piece):
-                if isinstance(event, Frame):
-                    assert len(event.data) <= LIMIT
-                    assert b"\x1c" not in event.data
-                    _answer(event.data)
-                elif isinstance(event, Oversize):
-                    _answer(event.head)
-                else:
-                    assert isinstance(event, Junk | Truncated)
-                    assert event.size >= 0
-            assert framer.pending <= LIMIT + len(piece)
-        longest = max(longest, time.perf_counter() - begun)
+        good = False
+        with watch.one():
+            while at < len(data):
+                piece = data[at : at + chance.choice((1, 3, 50, 2000))]
+                at += len(piece)
+                for event in framer.receive(piece):
+                    good |= isinstance(event, Frame)
+                    _event(event)
+                assert framer.pending <= LIMIT + len(piece)
+        if good:
+            watch.good()
     # whatever was in it: two frame ends bring it back into step
-    framer.receive(b"")
     events = [event for part in (b"\x1c\r\x1c\r", b"\x0bMSH|^~\\&|last\x1c\r") for event in framer.receive(part)]
     assert events[-1] == Frame(b"MSH|^~\\&|last")
-    print(f"{count} streams, the slowest {longest * 1000:.1f} ms")
-    assert longest < 2
+    return watch.piece()
+
+
+def _event(event: Event) -> None:
+    if isinstance(event, Frame):
+        assert len(event.data) <= LIMIT
+        assert b"\x1c" not in event.data
+        _answer(event.data)
+    elif isinstance(event, Oversize):
+        _answer(event.head)
+    else:
+        assert isinstance(event, Junk | Truncated)
+        assert event.size >= 0
 
 
 def _answer(data: bytes) -> None:
@@ -102,11 +109,28 @@ def _answer(data: bytes) -> None:
             assert acknowledge(header, code, "TAB1", "20260101").startswith(b"MSH" + header.separator)
 
 
-def test_streams() -> None:
-    fuzz(5_000)
+def test_streams(record_property: Callable[[str, object], None]) -> None:
+    number = seed()
+    _judge(fuzz(str(number), 5_000), number, record_property)
 
 
 @pytest.mark.soak
-def test_a_million_streams() -> None:
+def test_a_million_streams(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]) -> None:
     """A slice of them in CI."""
-    fuzz(50_000 if os.environ.get("TABELLION_SOAK_SLICE") else 1_000_000)
+    count = 50_000 if os.environ.get("TABELLION_SOAK_SLICE") else 1_000_000
+    number = seed()
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(line, flush=True)
+
+    found, grown = in_pieces("framer fuzz", fuzz, count, number, say)
+    assert found.inputs == count
+    _judge(found, number, record_property, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
+    assert grown < _GROWN
+
+
+def _judge(found: Piece, number: int, note: Callable[[str, object], None], more: str = "") -> None:
+    said = f"{found.good * 100 / found.inputs:.1f} % hold a frame, slowest {found.slowest * 1000:.0f} ms{more}"
+    note("note", f"framer fuzz: {found.inputs:,} streams, seed {number} (TABELLION_TEST_SEED), {said}")
+    assert found.slowest < _SLOWEST

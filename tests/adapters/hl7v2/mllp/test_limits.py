@@ -206,26 +206,3 @@ def test_a_peer_that_closes_its_half_still_gets_its_answers() -> None:
             writer.close()
 
     asyncio.run(run())
-
-
-def test_dead_peers_are_probed_for() -> None:
-    """A peer that is gone without a word leaves nothing to read: only TCP can find it."""
-
-    async def run() -> None:
-        async with listening(Keeper()) as (server, host, port):
-            _, writer = await asyncio.open_connection(host, port)
-            while not server.connections:
-                await asyncio.sleep(0.005)
-            (connection,) = server._shared.connections
-            assert connection._transport is not None
-            sock = connection._transport.get_extra_info("socket")
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            if hasattr(socket, "TCP_KEEPIDLE"):
-                found = [
-                    sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}"))
-                    for name in ("IDLE", "INTVL", "CNT")
-                ]
-                assert found == [60, 15, 4]
-            writer.close()
-
-    asyncio.run(run())

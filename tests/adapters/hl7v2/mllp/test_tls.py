@@ -5,13 +5,27 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
+import uvloop
 
-from adapters.hl7v2.mllp import NoAnswer, Sender, Tls, TlsFiles, TlsUnusable, client_context, frame, server_context
+from adapters.hl7v2.mllp import (
+    Limits,
+    NoAnswer,
+    Sender,
+    Tls,
+    TlsFiles,
+    TlsUnusable,
+    client_context,
+    frame,
+    server_context,
+)
 from tests.support.certificates import Authority
 from tests.support.listener import MESSAGE, Keeper, listening
+
+Runner = Callable[[Coroutine[None, None, None]], None]
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +183,117 @@ def test_files_that_can_not_be_used_are_named(ca: Authority, tmp_path: Path, wha
     }[what]
     with pytest.raises(TlsUnusable):
         server_context(bad)
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_handshakes_that_never_end_keep_nobody_out(ca: Authority, runner: Runner) -> None:
+    """A thousand sockets of one address that connect and say nothing, or half of a hello: they have no more places than
+    connections of one address have, the oldest give way, and a proper peer of the same address is served meanwhile."""
+    limits = Limits(connections_per_peer=50)
+    hello = _hello(ca)
+
+    async def run() -> None:
+        keeper = Keeper()
+        context = server_context(files(ca))
+        async with listening(keeper, tls=context, limits=limits) as (server, host, port):
+            lab = client(ca, ca.path.parent / "lab.pem")
+            steady = await Sender.connect(host, port, 5, lab)
+            crowd = []
+            most = 0
+            for number in range(1000):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(hello[: number % 2 * 60])
+                crowd.append((reader, writer))
+                if number % 100 == 99:
+                    assert await answered(host, port, lab, number) == "AA"
+                    assert b"MSA|AA|7" in (await steady.send(MESSAGE % (7, b"P", b""), 5) or b"")
+                    most = max(most, *server._shared.hosts.values())
+            assert most <= 50
+            assert server.connections <= 2  # the steady one, and perhaps the last of the others, not yet closed
+            assert server.tally.events["tls-shed"] >= 900
+            assert server.tally.events["connections-refused"] == 0
+            for reader, _ in crowd[:900]:
+                assert await _ended(reader)
+            await steady.close()
+            for _, writer in crowd:
+                writer.close()
+
+    runner(run())
+
+
+async def _ended(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(), 5) == b""
+    except ConnectionError:
+        return True
+
+
+def _hello(ca: Authority) -> bytes:
+    """The first flight of a handshake."""
+    out = ssl.MemoryBIO()
+    tls = client(ca).context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="server")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return out.read()
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_a_handshake_has_its_time_and_a_place(ca: Authority, runner: Runner) -> None:
+    """What is open beside full places is not ended by it; a handshake that takes too long is, and is counted."""
+
+    async def run() -> None:
+        reports: list[tuple[str, str, str]] = []
+        limits = Limits(connections_per_peer=2, handshake_seconds=0.3)
+        async with listening(Keeper(), tls=server_context(files(ca)), limits=limits, reports=reports) as made:
+            server, host, port = made
+            lab = client(ca, ca.path.parent / "lab.pem")
+            senders = [await Sender.connect(host, port, 5, lab) for _ in range(2)]
+            for sender in senders:
+                await sender.send(MESSAGE % (1, b"P", b""), 5)
+            assert await answered(host, port, lab) != "AA"  # no place, and no handshake that could give way
+            assert server.tally.events["connections-refused"] == 1
+            await senders.pop().close()
+            while server.connections > 1:
+                await asyncio.sleep(0.005)
+            reader, writer = await asyncio.open_connection(host, port)
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert server.tally.events["tls-slow"] == 1
+            assert await answered(host, port, client(ca)) != "AA"
+            assert [kind for kind, _, _ in reports] == ["connection-refused", "tls-slow", "tls-refused"]
+            assert server._shared.handshakes == {}
+            assert b"MSA|AA|1" in (await senders[0].send(MESSAGE % (1, b"P", b""), 5) or b"")
+            await senders[0].close()
+            writer.close()
+
+    runner(run())
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_a_message_in_the_same_flight_as_the_handshakes_end(ca: Authority, runner: Runner) -> None:
+    """TLS 1.3 lets a client send at once: what comes with its last handshake record is not lost."""
+
+    def exchange(port: int) -> bytes:
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client(ca, ca.path.parent / "lab.pem").context.wrap_bio(received, sent, server_hostname="server")
+        with socket.create_connection(("127.0.0.1", port), 5) as sock:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(sent.read())
+                    received.write(sock.recv(65536))
+            tls.write(frame(MESSAGE % (9, b"P", b"")))
+            sock.sendall(sent.read())  # Certificate, Finished and the message in one segment
+            while True:
+                try:
+                    return tls.read(4096)
+                except ssl.SSLWantReadError:
+                    received.write(sock.recv(65536))
+
+    async def run() -> None:
+        async with listening(Keeper(), tls=server_context(files(ca))) as (_, _, port):
+            for _ in range(20):
+                assert b"MSA|AA|9" in await asyncio.to_thread(exchange, port)
+
+    runner(run())
