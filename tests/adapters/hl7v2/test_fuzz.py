@@ -102,10 +102,14 @@ def test_a_million_mutants(
         with capsys.disabled():
             print(line, flush=True)
 
+    def note(name: str, value: object) -> None:
+        record_property(name, value)
+        say(str(value))
+
     folders = (samples / "hl7v2", shared_data / "hl7v2" / "messages")
     found, grown = in_pieces("reader fuzz", partial(_piece, folders), count, number, say)
     assert found.inputs == count
-    _judge(found, number, record_property, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
+    _judge(found, number, note, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
     assert grown < _GROWN
 
 

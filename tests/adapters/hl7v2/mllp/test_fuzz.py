@@ -124,9 +124,13 @@ def test_a_million_streams(record_property: Callable[[str, object], None], capsy
         with capsys.disabled():
             print(line, flush=True)
 
+    def note(name: str, value: object) -> None:
+        record_property(name, value)
+        say(str(value))
+
     found, grown = in_pieces("framer fuzz", fuzz, count, number, say)
     assert found.inputs == count
-    _judge(found, number, record_property, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
+    _judge(found, number, note, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
     assert grown < _GROWN
 
 

@@ -4,6 +4,7 @@ time, and neither the listener nor the sender waits for them for ever."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -27,7 +28,7 @@ from tests.support.deaf import deafen
 from tests.support.listener import MESSAGE, Keeper, listening
 
 SILENT = 2.0
-MOST = 8.0  # seconds: TCP's clocks are coarse at this end of their scale
+MOST = 20.0  # seconds: TCP's clocks are coarse at this end of their scale, and the machine may be busy
 RUNNERS = pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
 Runner = Callable[[Coroutine[None, None, None]], None]
 
@@ -132,22 +133,19 @@ def test_a_sender_does_not_wait_for_ever(runner: Runner) -> None:
     the time that it has, and the end of the connection takes no longer."""
 
     async def run() -> None:
-        connected: list[socket.socket] = []
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as connected:
             listener.setblocking(False)
             loop = asyncio.get_running_loop()
             for size in (0, 20 << 20):
                 sender = await Sender.connect("127.0.0.1", listener.getsockname()[1], 5)
                 sock, _ = await loop.sock_accept(listener)
-                connected.append(sock)
+                connected.enter_context(sock)
                 deafen(sock)
                 begun = time.monotonic()
                 with pytest.raises(NoAnswer, match="did not read" if size else "no acknowledgement"):
                     await sender.send(body(1, size), 0.5)
                 await sender.close()
-                assert time.monotonic() - begun < 5
-        for sock in connected:
-            sock.close()
+                assert time.monotonic() - begun < 30  # TCP alone would take a quarter of an hour
 
     runner(run())
 
