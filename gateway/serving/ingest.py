@@ -25,7 +25,6 @@ from pipelines.settings import Settings
 
 __all__ = ["Ingest"]
 
-_KNOWN = ("hl7v2", "cda", "dicom", "fhir")
 _INLINE = 64 << 10  # bytes: what is larger is looked at on a thread, so that the event loop goes on
 _AT_ONCE = 2  # of them at a time: they compete with the event loop for the interpreter lock
 # what tools send when nobody told them a type (curl: the last)
@@ -69,9 +68,7 @@ class Ingest:
         """One request."""
         format_ = request.parameters["format"]
         if format_ not in FORMATS:
-            known = format_ in _KNOWN
-            text = f"{'not yet' if known else 'no such format'}; there are {', '.join(FORMATS)}"
-            return refused(501 if known else 404, text)
+            return refused(404, f"no such format; there are {', '.join(FORMATS)}")
         row = source(format_)
         if row.media_types and request.media_type not in (*_UNSAID, *row.media_types):
             accepted = (("Accept-Post", ", ".join(row.media_types)),)

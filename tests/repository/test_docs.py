@@ -45,6 +45,16 @@ def test_readme_names_every_document() -> None:
         assert f"docs/{path.name}" in readme, path.name
 
 
+def test_the_index_of_decisions_has_each_under_its_number() -> None:
+    """docs/adr/README.md lists every page by number and title, in order."""
+    rows = []
+    for path in sorted((ROOT / "docs" / "adr").glob("[0-9]*.md")):
+        number, _, title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").partition(". ")
+        assert int(path.name[:4]) == int(number), path.name
+        rows.append(f"| {number} | [{title}]({path.name}) |")
+    assert (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8").endswith("\n".join(rows) + "\n")
+
+
 def test_coverage_of_the_dicom_maps_is_up_to_date() -> None:
     """docs/dicom.md ends with what the map files say."""
     from mappings import dicom
