@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from operator import itemgetter
 from typing import Any
 
 from mappings.engine.codec import NOTHING
@@ -38,6 +39,7 @@ from mappings.leaves.base import Invalid, Partly
 
 __all__ = ["asker", "generate", "texts"]
 
+_FEW = 3  # fields that are fetched one by one
 _NUMBERS = count(1)  # generated functions are told apart in profiles and tracebacks
 
 
@@ -372,8 +374,16 @@ class _Writer:
             return f"[{', '.join(map(self.rendered, value))}]"
         return repr(value) if isinstance(value, (str, bool)) else self.constant(value)
 
+    def fetched(self, indices: list[int]) -> list[str]:
+        """The lines that put fields into local variables: one by one if they are few, else all at once."""
+        if len(indices) < _FEW:
+            return [f" f{index} = fields[{index}] if len(fields) > {index} else ''" for index in indices]
+        names = ", ".join(f"f{index}" for index in indices)
+        padding = self.constant([""] * (indices[-1] + 1))
+        return [f" {names} = {self.constant(itemgetter(*indices))}(fields + {padding})"]
+
     def build(self) -> Block:
-        lines = ["def block(at):", f" fields = {self.fields}", " n = len(fields)", " codec = at.codec"]
+        lines = ["def block(at):", f" fields = {self.fields}", " codec = at.codec"]
         if self.writes:
             lines += [
                 " resource = at.resource",
@@ -384,7 +394,7 @@ class _Writer:
                 " number = at.number",
             ]
         lines += [f" {name} = None" for name in self.asked.values()]
-        lines += [f" f{index} = fields[{index}] if n > {index} else ''" for index in sorted(self.used)]
+        lines += self.fetched(sorted(self.used))
         if self.split:
             padding = self.constant([""] * PARTS)
             lines.append(" separator, odd = codec.component, codec.odd")
