@@ -257,5 +257,5 @@ def _join(
     if place is not None:
         place(parent, seat.number, repetition, run.reference(resource, parent))
     for link in links:
-        run.links.append((link, resource, run.seats, seat.scope, seat.position, parent))
+        run.links.append(((link,), resource, run.seats, seat.scope, seat.position, parent))
         run.seats += 1  # a link has a place of its own

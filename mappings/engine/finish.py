@@ -25,14 +25,18 @@ _PATIENT = "patient"
 def settle_resources(run: Run, events: Events, rules: list[Rule]) -> list[Resource]:
     """Write what joins the resources; give those that stand, in Bundle order without Provenance."""
     references = run.references
-    for link, resource, number, scope, position, own in run.links:
-        if resource.wrote:
+    for links, resource, number, scope, position, own in run.links:
+        if not resource.wrote:
+            continue
+        registers = resource.registers
+        for link in links:
             # the usual case in place: one label, one resource, nothing there yet
             found = scope.nearest(link.label)
-            if len(found) == 1 and link.key is not None and link.key not in resource.registers:
+            key = link.key
+            if len(found) == 1 and key is not None and key not in registers:
                 target = found[0]
                 if target is not resource and target.wrote:
-                    resource.registers[link.key] = reference = {"reference": f"{target.kind}/{target.id}"}
+                    registers[key] = reference = {"reference": f"{target.kind}/{target.id}"}
                     references.append((reference, target, resource))
                     continue
             link.write(run, resource, number, scope, position, own)

@@ -165,8 +165,8 @@ def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:
     for plan, each in seats:
         each.resource = resource
         plan.run(each)
-    for link in row.links:
-        run.links.append((link, resource, seat.number, scope, position, None))
+    if row.links:
+        run.links.append((row.links, resource, seat.number, scope, position, None))
     for label, link in row.back:
         run.backs.append((label, link, resource, seat.number, scope, position))
 

@@ -6,6 +6,7 @@ Everything here lives for one message only.
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -33,7 +34,7 @@ class Scope:
         self.site = site
         self.parent = parent
         self.segments = segments  # all of the message
-        self.labels: dict[str, list[Resource]] = {}
+        self.labels: defaultdict[str, list[Resource]] = defaultdict(list)
 
     def find(self, name: str) -> list[Segment]:
         """The segments of this name that belong here (`Site.find`)."""
@@ -44,11 +45,7 @@ class Scope:
         """Make a resource known here and in all groups around."""
         scope: Scope | None = self
         while scope is not None:
-            known = scope.labels.get(label)
-            if known is None:
-                scope.labels[label] = [resource]
-            else:
-                known.append(resource)
+            scope.labels[label].append(resource)
             scope = scope.parent
 
     def nearest(self, label: str) -> list[Resource]:
@@ -162,8 +159,8 @@ class Run:
         ] = []  # object, where it points, where it stands
         self.excuses: list[tuple[Mapping[int, Any], Segment]] = []
         self.links: list[
-            tuple[Any, Resource, int, Scope, int, Resource | None]
-        ] = []  # link, resource, seat, place, self
+            tuple[tuple[Any, ...], Resource, int, Scope, int, Resource | None]
+        ] = []  # links, resource, seat, place, self
         self.backs: list[tuple[str, Any, Resource, int, Scope, int]] = []  # label, link, resource, seat, place
         self.issues: list[Issue] = []
         self.merges: list[tuple[str, str]] = []
