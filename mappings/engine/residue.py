@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.hl7v2 import Issue, path
@@ -68,16 +67,13 @@ def account(
     if carried.notes:
         _tell(run, rules, carried, found, reasons)
     rest = _Rest(run, carried, _excuses(run, excused), covers, reasons, found, known)
-    celled = {position for position, _, _ in carried.cells}
     mapped = 0
     for segment in segments:
-        whole = -1 if segment.position in celled else rest.whole(segment)
-        mapped += whole if whole >= 0 else rest.segment(segment)
+        mapped += rest.segment(segment)
     found.leaves = (mapped, rest.kept, len(found.excused), len(found.residue))
     return found
 
 
-_FIELDS = range(1 << 20)
 _NONE: Mapping[Place, int] = {}
 
 
@@ -105,60 +101,40 @@ class _Rest:
         self.known = known
         self.kept = 0
 
-    def whole(self, segment: Segment) -> int:
-        """How many leaves of a segment were mapped, if each of its fields was carried over whole or is one leaf that
-        nothing was taken of; -1 if it must be looked at leaf by leaf.
-
-        Only numbers are compared: what is written has no bits of empty leaves, so as many bits as leaves are all.
-        """
-        codec = self.run.codec
-        component, subcomponent, repetition = codec.component, codec.subcomponent, codec.repetition
-        position, fields = segment.position, segment.fields
-        first = 3 if segment.name == "MSH" else 1
-        mapped = self.carried.mapped[position]
-        kept = self.carried.kept.get(position, _NONE)
-        text = component.join(fields[first:])
-        if subcomponent in text:
-            text = text.replace(subcomponent, component)
-        if repetition in text:
-            text = text.replace(repetition, component)
-        leaves = text.split(component)
-        count = sum(map(int.bit_count, mapped.values()))
-        beside = 0
-        for place, mask in kept.items():
-            beside += (mask & ~mapped.get(place, 0)).bit_count()
-        left = set(compress(_FIELDS, fields)).difference(mapped, kept, _FIELDS[:first])
-        if count + beside + len(left) != len(leaves) - leaves.count(""):
-            return -1
-        for field in left:
-            text = fields[field]
-            if component in text or subcomponent in text or repetition in text:
-                return -1
-        for field in sorted(left):
-            self.leaf(segment, field)
-        self.kept += beside
-        return count
-
     def segment(self, segment: Segment) -> int:
         """How many leaves of a segment were mapped; the others are accounted for one by one."""
         codec = self.run.codec
+        again, separator, below = codec.repetition, codec.component, codec.subcomponent
         position = segment.position
+        cells = self.carried.cells
+        kept = self.carried.kept.get(position, _NONE)
         done = self.carried.mapped[position]
         mapped = 0
+        first = 3 if segment.name == "MSH" else 1
         for field, text in enumerate(segment.fields):
-            if not text or field < (3 if segment.name == "MSH" else 1):
+            if not text or field < first:
                 continue
-            if codec.repetition in text:
-                for repetition, part in enumerate(text.split(codec.repetition)):
+            if again in text:
+                for repetition, part in enumerate(text.split(again)):
                     if part:
                         carried = done.get((field, repetition) if repetition else field, 0)
                         mapped += self.repetition(part, carried, segment, field, repetition)
-            elif codec.component in text or codec.subcomponent in text:
-                mapped += self.repetition(text, done.get(field, 0), segment, field, 0)
+            elif separator in text or below in text:
+                carried = done.get(field, 0)
+                if carried and below not in text:
+                    # what is written has no bits of empty leaves: as many bits as leaves are all of them
+                    leaves = text.split(separator)
+                    count = carried.bit_count()
+                    if count == len(leaves) - leaves.count(""):
+                        mapped += count
+                        continue
+                mapped += self.repetition(text, carried, segment, field, 0)
             elif done.get(field, 0) & 1:
                 mapped += 1
-            else:
+            elif field in kept or field in done or (position, field, 0) in cells:
                 self.take(1, segment, field, 0, text)
+            else:
+                self.leaf(segment, field)
         return mapped
 
     def repetition(self, text: str, carried: int, segment: Segment, field: int, repetition: int) -> int:
