@@ -7,9 +7,8 @@ done once per set and kept; values are never looked at before they are placed, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
 from adapters.fhir import JsonValue
@@ -28,8 +27,7 @@ class Shape:
     """What to do with the values of a set of registers, each named by its place in it."""
 
     registers: tuple[Register, ...]
-    names: tuple[str, ...]  # elements that are registers of their own
-    pick: Callable[[list[Any]], Iterable[Any]]  # their values
+    plain: tuple[tuple[str, int], ...]  # element
     choices: tuple[int, ...]  # an object with the element's name and its companion's
     inner: tuple[tuple[tuple[str, ...], str, int], ...]  # objects to go through, element
     lists: tuple[tuple[tuple[str, ...], str, tuple[int, ...]], ...]  # objects to go through, element, slots in order
@@ -60,7 +58,7 @@ def compose(registers: Mapping[Register, JsonValue], shape: Shape | None = None)
         return compose({register: value for register, value in registers.items() if value is not None})
     if shape is None:
         shape = shape_of(registers)
-    resource: dict[str, JsonValue] = dict(zip(shape.names, shape.pick(values), strict=True))
+    resource = {name: values[at] for name, at in shape.plain}
     for at in shape.choices:
         resource.update(cast("dict[str, JsonValue]", values[at]))
     for parents, name, at in shape.inner:
@@ -97,10 +95,7 @@ def _shape(keys: tuple[Register, ...]) -> Shape:
         rows.sort(key=lambda row: _natural(row[0]))
         lists.append((*_split(path), tuple(at for _, at in rows)))
     outer = tuple((*_split(path), at) for path, at in inner)
-    plain.sort()
-    places = [at for _, at in plain]
-    pick = itemgetter(*places) if len(places) > 1 else lambda values: [values[at] for at in places]
-    return Shape(keys, tuple(name for name, _ in plain), pick, tuple(choices), outer, tuple(lists), {})
+    return Shape(keys, tuple(sorted(plain)), tuple(choices), outer, tuple(lists), {})
 
 
 def _split(path: str) -> tuple[tuple[str, ...], str]:
