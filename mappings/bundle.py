@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.fhir import JsonValue, encode
+from adapters.fhir import JsonValue, encode_trusted
 from mappings.values import Change, Mapped
 
 __all__ = ["bundle", "resource"]
@@ -16,21 +16,17 @@ def resource(change: Change) -> dict[str, JsonValue]:
 def bundle(mapped: Mapped, base: str) -> bytes:
     """Canonical bytes of the Bundle, without final newline; `base` without final slash.
 
-    Each resource is encoded once and set into the Bundle's own bytes, whose keys stand here in their order.
+    All is encoded in one go; resources that came in earlier messages bring their bytes along.
     """
-    prefix = encode(f"{base}/")[:-1].decode()
-    entries: list[bytes] = []
+    start = f"{base}/"
+    entries: list[object] = []
     for change in mapped.changes:
         place = f"{change.type}/{change.id}"
-        head = f'{{"fullUrl":{prefix}{place}","request":{{"method":"PUT","url":"{place}"}},"resource":'
-        entries += (head.encode(), change.encoded, b"},")
-    if entries:
-        entries[-1] = b"}"
-    parts = [b'"entry":[' + b"".join(entries) + b"]"]
+        request = {"method": "PUT", "url": place}
+        entries.append({"fullUrl": start + place, "request": request, "resource": change.ready})
+    made: dict[str, object] = {"entry": entries, "resourceType": "Bundle", "type": "transaction"}
     if mapped.control_id:
-        parts.append(b'"identifier":{"value":' + encode(mapped.control_id) + b"}")
-    parts.append(b'"resourceType":"Bundle"')
+        made["identifier"] = {"value": mapped.control_id}
     if mapped.timestamp:
-        parts.append(b'"timestamp":' + encode(mapped.timestamp))
-    parts.append(b'"type":"transaction"')
-    return b"{" + b",".join(parts) + b"}"
+        made["timestamp"] = mapped.timestamp
+    return encode_trusted(made)

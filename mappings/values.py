@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from adapters.fhir import JsonValue, decode_trusted, encode, encode_trusted
+from adapters.fhir import Encoded, JsonValue, decode_trusted, encode, encode_trusted
 from adapters.issue import Issue
 from mappings.composition import Register, Shape, compose
 
@@ -111,6 +111,16 @@ class Change:
         if self._encoded is None:
             self._encoded = encode_trusted(self.resource)
         return self._encoded
+
+    def with_bytes(self) -> Change:
+        """Itself, its bytes made: for one that stands in message after message."""
+        self._encoded = self.encoded
+        return self
+
+    @property
+    def ready(self) -> JsonValue | Encoded:
+        """The resource for a larger value that is to be encoded: its bytes if they are made already."""
+        return self.resource if self._encoded is None else Encoded(self._encoded)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Change):

@@ -45,7 +45,7 @@ class Copy:
     def made(self) -> Change:
         """The change, the same object in every message."""
         if self.change is None:
-            self.change = Change.of(self.kind, self.id, None, self.registers, {})
+            self.change = Change.of(self.kind, self.id, None, self.registers, {}).with_bytes()
         return self.change
 
 

@@ -54,7 +54,7 @@ def compile_key(
         entry = Dict({"from": raw, "as": raw})
         entry.line, entry.lines = line, {}
         raw = [entry]
-    alternatives: list[Key] = []
+    alternatives: list[tuple[int, Key]] = []  # the field without which there is none, -1 if there may be; and the key
     for item in raw if isinstance(raw, list) else [raw]:
         if item == "message":
             break
@@ -63,14 +63,18 @@ def compile_key(
         for name in item:
             if name not in _KEYS:
                 raise MapError(file, line_of(item), f"a key has no {name}")
-        alternatives.append(_Alternative(item, kind, scene, own, datatype, file).compile())
+        alternative = _Alternative(item, kind, scene, own, datatype, file)
+        alternatives.append((alternative.field(), alternative.compile()))
     if not alternatives:
         return None
     if len(alternatives) == 1:
-        return alternatives[0]
+        return alternatives[0][1]
 
     def first(seat: Seat, parent: Resource | None) -> str | None:
-        for alternative in alternatives:
+        fields = seat.fields
+        for field, alternative in alternatives:
+            if field >= 0 and (field >= len(fields) or not fields[field]):
+                continue
             found = alternative(seat, parent)
             if found is not None:
                 return found
@@ -88,6 +92,13 @@ class _Alternative:
         self.datatype = datatype
         self.file = file
         self.line = line_of(item)
+
+    def field(self) -> int:
+        """The field of the own segment that the key needs; -1 if it is none, or one of several will do."""
+        if self.own is None or "from" not in self.item or isinstance(self.item["from"], list):
+            return -1
+        (path,) = self._paths(self.item["from"])
+        return path.field if path.owner == self.own else -1
 
     def compile(self) -> Key:
         item = self.item
@@ -236,7 +247,11 @@ class _Alternative:
                 found = read(seat)
                 if not found or not (any(found) if some else all(found)):
                     return None
-            holder = parent if label == "self" else nearest(seat, label)
+            if label == "self":
+                holder = parent
+            else:
+                known = seat.scope.nearest(label)
+                holder = known[0] if len(known) == 1 else nearest(seat, label)
             if holder is None:
                 return None
             name = f"{start}{len(holder.kind)}:{holder.kind}|{len(holder.id)}:{holder.id}{named(found)}"
