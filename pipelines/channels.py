@@ -103,7 +103,7 @@ class Channel:
         pattern=r"|https?://\S+[^/]",
     )
     options: Mapping[str, str] = setting({}, "Options of the maps, by name (docs/hl7v2.md lists them).")
-    overlays: tuple[str, ...] = setting((), "Folders of map overlays, later ones win (docs/hl7v2.md).")
+    overlays: tuple[str, ...] = setting((), "Folders of map overlays, later ones win (docs/mappings.md).")
     translation: str = setting(
         "", "File of a translation plan: codes that get a translation beside them (docs/terminology.md); empty = none."
     )
