@@ -96,7 +96,7 @@ def migrate(connection: apsw.Connection, path: Path, migrations: Sequence[str]) 
             connection.execute(migrations[number])
             connection.execute(f"PRAGMA user_version={number + 1}")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
     connection.execute("COMMIT")
 
@@ -131,6 +131,12 @@ def keep_copy(connection: apsw.Connection, target: Path, *, pages: int = -1) -> 
     sync_file(aside)
     os.replace(aside, target)
     sync_folder(target.parent)
+
+
+def roll_back(connection: apsw.Connection) -> None:
+    """ROLLBACK unless SQLite has already done so."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def sync_file(path: Path) -> None:

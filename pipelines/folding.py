@@ -53,7 +53,7 @@ class Folding:
     def _fold(self, draft: Draft, entry: Entry, key: Key) -> None:
         """Make a resource of all its parts, as what `entry` says. It is a function of the parts, and replaced whole."""
         parts = self._growing.parts(key)
-        changes, _ = growing.fold(key, [part.content for part in parts])
+        changes = growing.fold(key, [part.content for part in parts])
         self._growing.folded(key)
         channel = self._channels.get(parts[-1].channel)
         said = [whole(change, self._ownership, channel.topics if channel else {}) for change in changes]

@@ -23,13 +23,12 @@ Key = tuple[str, str]  # type, id
 _NEW = Growth("", "", 0, 0, False, 0)
 
 
-def fold(key: Key, contents: Iterable[bytes]) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """(resource and Provenance of all parts, the patients that they name). One type grows today."""
+def fold(key: Key, contents: Iterable[bytes]) -> tuple[Change, ...]:
+    """The resource and its Provenance, of all parts. One type grows today."""
     from mappings.dicom import fold as fold_study
 
     assert key[0] == "ImagingStudy"
-    folded = fold_study(key[1], contents)
-    return folded.changes, folded.subjects
+    return fold_study(key[1], contents)
 
 
 def quiet(seconds: float) -> Envelope:

@@ -23,7 +23,7 @@ import apsw
 
 from pipelines import segments
 from pipelines.blobs import FileBlobs
-from pipelines.database import DISK_ERRORS, bring_home, open_reader, unsound_settings
+from pipelines.database import DISK_ERRORS, bring_home, open_reader, roll_back, unsound_settings
 from pipelines.envelope import Envelope
 from pipelines.errors import FolderError, Unavailable
 from pipelines.ports import Entry, Kept
@@ -363,12 +363,6 @@ def in_chunks(
             found += connection.execute(statements[width], flat)
             start += width
     return found
-
-
-def roll_back(connection: apsw.Connection) -> None:
-    """ROLLBACK unless SQLite has already done so."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 def free_bytes(folder: Path) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 import apsw
 
 import ledger
-from pipelines.database import DISK_ERRORS, bring_home, open_writer, unsound_settings, write_durably
+from pipelines.database import DISK_ERRORS, bring_home, open_writer, roll_back, unsound_settings, write_durably
 from pipelines.errors import LogStopped, PipelineError, Unavailable
 from pipelines.keystore import Keystore, PatientKeys
 from pipelines.ports import GROUPS, Batch, Committed, Record
@@ -156,7 +156,7 @@ class SqliteState(StateReader):
             text = self._sign(ledger.root(self._connection, self._size)) if self._size else ""
             self._connection.execute("COMMIT")
         except BaseException:
-            self._roll_back()
+            roll_back(self._connection)
             raise
         self._recovering = False
         if text:
@@ -193,7 +193,7 @@ class SqliteState(StateReader):
                 text = self._seal(batch)
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._roll_back()
+                roll_back(self._connection)
                 self._size = first
                 self._keys.forget_new()
                 raise
@@ -269,10 +269,6 @@ class SqliteState(StateReader):
     def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._pages = pages
         return 0
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
 
     @property
     def failure(self) -> str | None:

@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from mappings.dicom.effective import DicomMap, load, load_content
-from mappings.dicom.study import Folded, fold
+from mappings.dicom.study import fold
 
-__all__ = ["DicomMap", "Folded", "fold", "load", "load_content"]
+__all__ = ["DicomMap", "fold", "load", "load_content"]

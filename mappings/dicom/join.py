@@ -31,7 +31,7 @@ def join(instances: Sequence[Mapped]) -> Mapped:
             new = tuple(element for element in change.elements if (element.path, element.slot) not in places)
             if new and known is not change:
                 found[change.type, change.id] = known.anew(known.elements + new)
-    study, provenance = fold(instances[0].parts[0].id, parts.values()).changes
+    study, provenance = fold(instances[0].parts[0].id, parts.values())
     ordered = [*sorted(found.values(), key=lambda change: change.type != "Patient"), study]
     targets = Element("target", "bundle", [{"reference": f"{each.type}/{each.id}"} for each in ordered])
     elements = (targets, *(each for each in provenance.elements if each.path != "target"))

@@ -8,7 +8,6 @@ beside it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from mappings.dicom.run import Run
 from mappings.dicom.times import instant_of
 from mappings.values import Change, Element
 
-__all__ = ["Folded", "content", "fold", "study_key"]
+__all__ = ["content", "fold", "study_key"]
 
 _SHA256 = "urn:oid:2.16.840.1.101.3.4.2.1"  # NIST's OID of SHA-256
 _ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
@@ -65,15 +64,7 @@ def content(rows: Sequence[Row], run: Run, map_hash: str) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """What all parts of a study make together. `subjects`: patients that they name; more than one is a conflict."""
-
-    changes: tuple[Change, ...]
-    subjects: tuple[str, ...]
-
-
-def fold(id_: str, parts: Iterable[bytes]) -> Folded:
+def fold(id_: str, parts: Iterable[bytes]) -> tuple[Change, Change]:
     """The ImagingStudy and its Provenance, of all its parts."""
     facts = sorted((cast("dict[str, Any]", decode_trusted(part)) for part in parts), key=_order)
     registers = _study(facts)
@@ -86,10 +77,9 @@ def fold(id_: str, parts: Iterable[bytes]) -> Folded:
     elements.append(Element("series", "series", cast("JsonValue", series)))
     if ("subject", "") not in registers:
         elements.append(Element("subject", "", cast("JsonValue", _ABSENT)))
-    subjects = tuple(dict.fromkeys(part["patient"] for part in facts if part["patient"]))
-    patient = subjects[0] if subjects else None
+    patient = next((part["patient"] for part in facts if part["patient"]), None)
     study = Change("ImagingStudy", id_, patient, tuple(elements))
-    return Folded((study, _provenance(facts, id_, patient)), subjects)
+    return study, _provenance(facts, id_, patient)
 
 
 def _order(part: dict[str, Any]) -> tuple[Any, ...]:

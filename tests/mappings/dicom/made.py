@@ -76,7 +76,7 @@ def resources(*datasets: Dataset, settings: MapSettings = SETTINGS) -> dict[str,
     said = [mapped(dataset, settings) for dataset in datasets]
     folded = fold(said[0].parts[0].id, [part.content for each in said for part in each.parts])
     found: dict[str, list[dict[str, Any]]] = {}
-    for change in (*(change for each in said for change in each.changes), *folded.changes):
+    for change in (*(change for each in said for change in each.changes), *folded):
         made: dict[str, Any] = resource(change)
         assert not [finding for finding in validate(made) if finding.severity == "error"], made
         if made not in found.setdefault(change.type, []):
