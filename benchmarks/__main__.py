@@ -23,6 +23,12 @@ def _conversion(quick: bool, folder: Path) -> list[Row]:
     return run(quick)
 
 
+def _reading(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.reading import run
+
+    return run(quick)
+
+
 def _cda(quick: bool, folder: Path) -> list[Row]:
     from benchmarks.cda import run
 
@@ -59,6 +65,12 @@ def _flat(quick: bool, folder: Path) -> list[Row]:
     return run(quick, folder)
 
 
+def _memory(quick: bool, folder: Path) -> list[Row]:
+    from benchmarks.memory import run
+
+    return run(quick, folder)
+
+
 def _translation(quick: bool, folder: Path) -> list[Row]:
     from benchmarks.translation import run
 
@@ -73,13 +85,18 @@ def _validation(quick: bool, folder: Path) -> list[Row]:
 
 BENCHMARKS: Mapping[str, tuple[str, Callable[[bool, Path], list[Row]]]] = {
     "conversion": ("ADT and ORU to FHIR, against python-hl7's bare parse and the split-only floor", _conversion),
+    "reading": (
+        "HL7 v2 reader over public messages, against python-hl7's parse and the split-only floor",
+        _reading,
+    ),
     "cda": ("CDA documents to FHIR, against lxml's bare parse", _cda),
     "dicom": ("C-STORE to the durable answer, against dcmtk's storescp", _dicom),
     "translation": ("codes translated after a plan, against a dict of the same answers", _translation),
     "validation": ("FHIR R4 validation, against fhir.resources.R4B and @medplum/core", _validation),
-    "intake": ("durable ACK at 1, 8 and 64 connections, intake alone", _intake),
-    "stages": ("durable ACK with all stages running, end to end", _stages),
+    "intake": ("durable ACK at 1, 8 and 64 connections, intake alone, plain and over TLS", _intake),
+    "stages": ("durable ACK with all stages running, plain and over TLS, end to end", _stages),
     "sealing": ("records to the durable leaf, against a bare insert of the same rows", _sealing),
+    "memory": ("memory of intake and of the reader after ten times the messages", _memory),
     "flat": ("memory and cost per message at ten times the records", _flat),
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-__all__ = ["KINDS", "adt", "generate", "large", "mixed", "oru"]
+__all__ = ["KINDS", "adt", "generate", "large", "mixed", "oru", "small"]
 
 _FAMILY = ("ZZTEST", "ZZSAMPLE", "ZZDEMO", "ZZMUSTER", "ZZPRUEBA", "ZZESSAI", "ZZPROVA", "ZZEXEMPEL")
 _GIVEN = ("ANNA", "BERND", "CARLA", "DAVID", "ELENA", "FRANK", "GRETA", "HUGO", "IRENE", "JONAS", "KLARA", "LEO")
@@ -140,12 +140,24 @@ def large(random: Random, number: int) -> bytes:
     return oru(random, number, results=22)
 
 
+def small(random: Random, number: int) -> bytes:
+    """An admission of three segments, about 300 bytes: many of them tell what each one leaves behind."""
+    who = _person(number)
+    now = _time(random)
+    segments = [
+        f"MSH|^~\\&|ADT|NORTHTEST|TABELLION|HIE|{now}||ADT^A01^ADT_A01|B{number:09d}|P|2.5.1||||||UNICODE UTF-8",
+        f"PID|1||{who.record}^^^NORTHTEST^MR||{who.family}^{who.given}^^^^^L||{who.born}|{who.sex}",
+        f"PV1|1|I|{random.choice(_WARDS)}||||||||||||||||V-{random.randrange(10**9)}^^^NORTHTEST^VN",
+    ]
+    return "\r".join(segments).encode() + b"\r"
+
+
 def mixed(random: Random, number: int) -> bytes:
     """Admissions and twelve-result reports in turn; about every second message is of a person seen before."""
     return (oru if number % 2 else adt)(random, number, number // 2 + 1)
 
 
-KINDS = {"adt": adt, "oru": oru, "large": large, "mixed": mixed}
+KINDS = {"adt": adt, "oru": oru, "large": large, "mixed": mixed, "small": small}
 
 
 def generate(kind: str, count: int, seed: int, first: int = 0) -> list[bytes]:

@@ -19,6 +19,7 @@ __all__ = ["run"]
 
 CONNECTIONS = (1, 8, 64)
 AIMS = {1: 1500.0, 64: 10_000.0}
+LIMIT = 20.0  # milliseconds that 99 of 100 acknowledgements take at most
 _GROUP = 64
 _UNIT = "ACK/s"
 
@@ -53,10 +54,21 @@ def run(quick: bool, folder: Path) -> list[Row]:
         plain = loads["intake", connections]
         rows += _rows(connections, plain, loads["ceiling", connections], inserts)
         rows.append(_secure(connections, loads["intake-tls", connections], plain))
+        rows.append(_latency(connections, plain, ""))
+        rows.append(_latency(connections, loads["intake-tls", connections], ", mutual TLS"))
     return rows
 
 
 Runs = list[tuple[Load, float]]
+
+
+def _latency(connections: int, ours: Runs, how: str) -> Row:
+    """The 99th percentile against what it may be."""
+    p99 = median(load.p99 for load, _ in ours)
+    return Row(
+        f"p99 of the ACK, {connections} conn{how}, intake alone", p99, "ms", "limit", LIMIT, p99 / LIMIT, 1.0,
+        most=True, share=median(share for _, share in ours),
+    )  # fmt: skip
 
 
 def _secure(connections: int, ours: Runs, plain: Runs) -> Row:

@@ -26,6 +26,7 @@ from benchmarks.messages import generate
 __all__ = ["Load", "drive"]
 
 _POOL = 2048  # distinct messages of a timed run; if it needs more it goes round, with new control ids
+_MOST = 32_768  # distinct messages of a run of so many
 _WARM_UP = 0.3  # seconds at the start that don't count
 
 
@@ -78,7 +79,7 @@ class _Supply:
     """Frames to send, cut once around their control ids; the clock of the run."""
 
     def __init__(self, kind: str, first: int, seconds: float, messages: int, rate: float) -> None:
-        pool = generate(kind, messages or _POOL, seed=first, first=first)
+        pool = generate(kind, min(messages, _MOST) or _POOL, seed=first, first=first)
         self.size = sum(map(len, pool)) / len(pool)
         self._parts = [_cut(body) for body in pool]
         self._first = first

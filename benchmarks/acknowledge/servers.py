@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from benchmarks.measure import cpu_seconds
 
 __all__ = ["CERTIFICATE", "Server", "serving", "tabellion"]
 
-CERTIFICATE = "certificate.pem"  # in the folder of `intake-tls`, for its clients
+CERTIFICATE = "certificate.pem"  # in the folder of a server that speaks TLS, for its clients
 _FREE = ("127.0.0.1", 0)
 
 
@@ -51,19 +51,18 @@ def serving(name: str, folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def tabellion(folder: Path) -> Iterator[Server]:
-    """The whole service, as a user starts it."""
+def tabellion(folder: Path, tls: bool = False) -> Iterator[Server]:
+    """The whole service, as a user starts it; over mutual TLS if so wished, with the certificate in its folder."""
     words = [sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder / "data")]
-    with _process(
-        [*words, "--mllp", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--http", "127.0.0.1:0"], folder
-    ) as server:
+    words += ["--mllp", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    with _process(words, folder, _secure(folder) if tls else {}) as server:
         yield server
 
 
 @contextmanager
-def _process(words: list[str], folder: Path) -> Iterator[Server]:
+def _process(words: list[str], folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environ or {})})
     assert process.stdout is not None
     with process:
         try:
@@ -104,9 +103,14 @@ async def _intake(folder: Path) -> None:
 
 
 async def _intake_tls(folder: Path) -> None:
-    file = str(folder / CERTIFICATE)
-    make(folder / CERTIFICATE)
-    await _listen(folder, {"TABELLION__MLLP__TLS_CERTIFICATE": file, "TABELLION__MLLP__TLS_CA": file})
+    await _listen(folder, _secure(folder))
+
+
+def _secure(folder: Path) -> dict[str, str]:
+    """Settings for mutual TLS, with a certificate made for it."""
+    file = folder / CERTIFICATE
+    make(file)
+    return {"TABELLION__MLLP__TLS_CERTIFICATE": str(file), "TABELLION__MLLP__TLS_CA": str(file)}
 
 
 async def _listen(folder: Path, environ: dict[str, str]) -> None:

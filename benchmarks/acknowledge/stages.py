@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.acknowledge.load import Load, drive
-from benchmarks.acknowledge.servers import Server, tabellion
+from benchmarks.acknowledge.servers import CERTIFICATE, Server, tabellion
 from benchmarks.result import Row
 
 __all__ = ["run"]
@@ -39,31 +39,39 @@ class _Burst:
 def run(quick: bool, folder: Path) -> list[Row]:
     """Rows per number of connections, then end to end."""
     messages = {1: 200, 8: 500, 64: 1000} if quick else {1: 1000, 8: 2000, 64: 6000}
-    place = folder / "stages"
+    place, secret = folder / "stages", folder / "stages-tls"
     place.mkdir()
+    secret.mkdir()
     rows: list[Row] = []
     first = 1
-    with tabellion(place) as server:
-        watch = _Watch(place / "data")
-        drive(server.address, 1, "mixed", first, messages=50)  # every process is up and warm once these are settled
-        watch.wait()
+    with tabellion(place) as server, tabellion(secret, tls=True) as secure:
+        plain = _Stand(server, _Watch(place / "data"))
+        tls = _Stand(secure, _Watch(secret / "data"), str(secret / CERTIFICATE))
+        for stand in (plain, tls):  # every process is up and warm once these are settled
+            drive(stand.server.address, 1, "mixed", first, messages=50, tls=stand.certificate)
+            stand.watch.wait()
         first += 50
-        for connections, count in messages.items():
-            burst = _burst(server, watch, connections, first, count)
+        for connections, count in messages.items():  # the other service has nothing to do meanwhile
+            burst, other = (_burst(stand, connections, first, count) for stand in (plain, tls))
             first += burst.load.sent
             rows += _rows(connections, burst)
+            rows.append(_secure(connections, other, burst))
         rate = STEADY * burst.load.sent / burst.seconds
-        steady = _burst(server, watch, 8, first, round(rate * (5 if quick else 20)), rate)
+        steady = _burst(plain, 8, first, round(rate * (5 if quick else 20)), rate)
         rows.append(_steady(rate, steady))
-        watch.close()
+        for stand in (plain, tls):
+            stand.watch.close()
     return rows
 
 
-def _burst(server: Server, watch: _Watch, connections: int, first: int, count: int, rate: float = 0) -> _Burst:
+def _burst(stand: _Stand, connections: int, first: int, count: int, rate: float = 0) -> _Burst:
+    server, watch = stand.server, stand.watch
     before, cpu, begun = watch.records(), server.cpu, time.perf_counter()
     most = 0
     with ThreadPoolExecutor(1) as beside:
-        sending = beside.submit(drive, server.address, connections, "mixed", first, messages=count, rate=rate)
+        sending = beside.submit(
+            drive, server.address, connections, "mixed", first, messages=count, rate=rate, tls=stand.certificate
+        )
         while not sending.done():
             most = max(most, watch.backlog())
             time.sleep(_LOOK)
@@ -90,12 +98,30 @@ def _rows(connections: int, burst: _Burst) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def _secure(connections: int, ours: _Burst, plain: _Burst) -> Row:
+    """Over mutual TLS against without: the generator encrypts on the same cores."""
+    return Row(
+        f"durable ACK, {connections} conn, all stages, mutual TLS", ours.load.rate, "ACK/s", "the same without TLS",
+        plain.load.rate, ours.load.rate / plain.load.rate,
+        size=ours.load.size, share=ours.share, note=ours.load.percentiles,
+    )  # fmt: skip
+
+
 def _steady(rate: float, burst: _Burst) -> Row:
     load = burst.load
     return Row(
         f"backlog, {rate:.0f} messages/s, all stages", burst.backlog, "messages", "messages/s sent", load.rate,
         burst.backlog / load.rate, wanted=BACKLOG, most=True, size=load.size, share=burst.share, note=load.percentiles,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """A running service, and the file of its certificate if it speaks TLS."""
+
+    server: Server
+    watch: _Watch
+    certificate: str = ""
 
 
 class _Watch:

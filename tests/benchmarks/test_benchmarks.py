@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import hl7
 import pytest
 
 from adapters.hl7v2 import read
+from benchmarks import memory, reading
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.acknowledge.load import Load
 from benchmarks.flat import Point, Reading, cost, rows
@@ -22,7 +25,7 @@ from benchmarks.splitting import split
 
 @pytest.mark.parametrize(
     ("kind", "segments", "least", "most"),
-    [("adt", 10, 1400, 1600), ("oru", 19, 1900, 2100), ("large", 29, 2900, 3200)],
+    [("small", 3, 200, 400), ("adt", 10, 1400, 1600), ("oru", 19, 1900, 2100), ("large", 29, 2900, 3200)],
 )
 def test_messages_have_the_stated_shape(kind: str, segments: int, least: int, most: int) -> None:
     for body in generate(kind, 20, seed=3):
@@ -134,6 +137,21 @@ def test_load_rate_counts_only_what_was_timed() -> None:
     load = Load(8, 500, 600, 2.0, 3000, 1.0, 2.0, 3.0, 0.1)
     assert load.rate == 250
     assert "1.00/2.00/3.00 ms" in load.percentiles
+
+
+def test_reading_takes_what_all_can_read(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABELLION_TEST_DATA", str(tmp_path))
+    (absent,) = reading.run(quick=True)
+    assert "shared test data absent" in absent.note
+    shutil.copytree(samples / "hl7v2", tmp_path / "hl7v2")
+    rows = reading.run(quick=True)
+    assert [row.peer for row in rows] == ["python-hl7 parse", "split-only floor"] * 2
+    assert all(row.figure > 0 and row.ratio > 0 for row in rows)
+
+
+def test_memory_of_the_reader_is_looked_at_in_a_process_of_its_own() -> None:
+    small, large = memory._reader((100, 200))
+    assert 1 << 20 < small <= large * 1.1
 
 
 def test_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
