@@ -62,6 +62,12 @@ class Channel:
     folder: str = setting(
         "", "Folder whose files are taken in, then moved to `done` or `failed` in it (docs/ingest.md); empty = none."
     )
+    folder_marker: str = setting(
+        "",
+        "Ending of marker files, e.g. `.ok`: a file is taken once `NAME.ok`, or `.ok` in place of its own ending, lies"
+        " beside it; empty = no marker is waited for.",
+        pattern=r"(\.[A-Za-z0-9_-]{1,20})?",
+    )
     folder_seconds: float = setting(2.0, "A file is taken once it has not changed for so long.", least=0.1)
     peers: tuple[str, ...] = setting((), "Addresses or networks that may send, e.g. `10.1.0.0/16`; empty = all.")
     certificates: tuple[str, ...] = setting(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Container
 from pathlib import Path
 
-from gateway.serving.drops import Drop, Watch, drop_at, move, take
+from gateway.serving.drops import Drop, Unreadable, Watch, drop_at, move, prepare, take
 from pipelines.channels import Channel
 from pipelines.envelope import Envelope
 from pipelines.errors import Unavailable
@@ -21,6 +21,7 @@ from pipelines.settings import Settings
 __all__ = ["Folders"]
 
 _LOOK = 0.5  # seconds between looks
+_MARKS = 10_000  # files that can't be read, remembered
 _AT_ONCE = 256  # units of one file under way
 
 
@@ -34,8 +35,9 @@ class Folders:
         self._settings = settings
         self._log = log
         self._stopped = stopped
-        self._watches: dict[tuple[str, str], Watch] = {}
+        self._watches: dict[tuple[str, str, str], Watch] = {}
         self._unusable: set[str] = set()
+        self._unread: set[tuple[str, str]] = set()  # channel and mark of files that can't be read: said once each
         self._files = registry.counter(
             "folder_files_total", "Files of watched folders, by channel and where they went."
         )
@@ -61,10 +63,13 @@ class Folders:
 
     def look(self, channel: Channel) -> None:
         """One look into one folder; whatever a file does, the others are taken."""
-        key = (channel.name, channel.folder)
-        watch = self._watches.setdefault(key, Watch(Path(channel.folder), channel.folder_seconds))
+        key = (channel.name, channel.folder, channel.folder_marker)
+        folder = Path(channel.folder)
+        watch = self._watches.setdefault(key, Watch(folder, channel.folder_seconds, channel.folder_marker))
         try:
             ready = watch.ready(time.monotonic())
+            if ready:
+                prepare(folder)
         except OSError as error:
             self._report(channel, error)
             return
@@ -72,6 +77,10 @@ class Folders:
         for drop in ready:
             try:
                 self._one(channel, drop)
+            except FileNotFoundError:
+                continue  # its sender took it back
+            except Unreadable as error:
+                self._unreadable(channel, drop, error)
             except (OSError, Unavailable) as error:
                 self._report(channel, error)  # it lies where it was: the next look tries again
                 return
@@ -89,6 +98,8 @@ class Folders:
 
     def _file(self, channel: Channel, drop: Drop) -> None:
         taken = take(drop, channel)
+        if drop_at(drop.path) != drop:
+            return  # it grew while it was read: what was read may end anywhere
         facts = {"transport": "folder"}
         for start in range(0, len(taken.units), _AT_ONCE):
             part = taken.units[start : start + _AT_ONCE]
@@ -105,6 +116,16 @@ class Folders:
         status = "failed" if taken.faults else "done"
         self._files.add(channel=channel.name, status=status)
         self._log.info(f"folder.{status}", channel=channel.name, count=len(taken.units))
+
+    def _unreadable(self, channel: Channel, drop: Drop, error: OSError) -> None:
+        """One file costs nobody else anything; it is tried again at each look."""
+        known = (channel.name, drop.mark)
+        if known not in self._unread:
+            if len(self._unread) >= _MARKS:
+                self._unread.clear()
+            self._unread.add(known)
+            self._log.error("folder.unreadable", channel=channel.name, error=type(error.__cause__ or error).__name__)
+            self._files.add(channel=channel.name, status="unreadable")
 
     def _report(self, channel: Channel, error: Exception) -> None:
         if channel.name not in self._unusable:

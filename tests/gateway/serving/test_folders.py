@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,12 @@ PATIENT = b'{"resourceType": "Patient", "name": [{"family": "ZZTEST"}]}'
 class Desk:
     """One watched folder over a real journal; looking is done by hand."""
 
-    def __init__(self, root: Path, format_: str, least: int = 0) -> None:
+    def __init__(self, root: Path, format_: str, least: int = 0, marker: str = "") -> None:
         self.inbox = root / "inbox"
         self.inbox.mkdir(exist_ok=True)
         (root / "journal").mkdir(exist_ok=True)
         self.journal = SqliteJournal(root / "journal", JournalSettings(min_free=least))
-        self.channel = Channel("c", format=format_, folder=str(self.inbox), folder_seconds=0.0)
+        self.channel = Channel("c", format=format_, folder=str(self.inbox), folder_seconds=0.0, folder_marker=marker)
         self.said = io.StringIO()
         self.registry = Registry()
         settings = Settings(channels={"c": self.channel})
@@ -168,3 +169,139 @@ def test_a_folder_that_isnt_there_is_a_reason_not_to_be_ready(desk: Desk) -> Non
     desk.inbox.mkdir()
     desk.look()
     assert desk.folders.causes() == []
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may read everything: be someone who may not."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def shared_inbox(tmp_path: Path) -> Iterator[Desk]:
+    """A folder that another user of the system can get at."""
+    with tempfile.TemporaryDirectory() as name:
+        made = Desk(Path(name), "hl7v2")
+        made.look()
+        for place in (Path(name), made.inbox):
+            place.chmod(0o755)
+            os.chown(place, 65534 if os.geteuid() == 0 else -1, -1)
+        with closing(made.journal):
+            yield made
+
+
+def test_a_file_that_may_not_be_read_stops_nobody_else(shared_inbox: Desk) -> None:
+    desk = shared_inbox
+    body = adt("A01", TIME, pid())
+    desk.drop("1-locked", body)
+    (desk.inbox / "1-locked").chmod(0)
+    desk.drop("2-good", adt("A01", TIME, pid("2"), control_id="2"))
+    os.chown(desk.inbox / "2-good", 65534 if os.geteuid() == 0 else -1, -1)
+    with nobody():
+        desk.look()
+        desk.look()
+    assert desk.files() == {".": ["1-locked"], "done": ["2-good"]}
+    assert desk.said.getvalue().count("folder.unreadable") == 1
+    assert "locked" not in desk.said.getvalue()
+    assert 'status="unreadable"} 1' in desk.registry.text()
+    assert desk.folders.causes() == [], "the folder can be used"
+    (desk.inbox / "1-locked").chmod(0o644)
+    desk.look()
+    assert desk.files() == {"done": ["1-locked", "2-good"]}
+
+
+def test_a_folder_that_can_not_be_written_takes_nothing(shared_inbox: Desk) -> None:
+    """Else the same file would be taken again at each look."""
+    desk = shared_inbox
+    desk.drop("a", adt("A01", TIME, pid()))
+    desk.inbox.chmod(0o555)
+    with nobody():
+        desk.look()
+    assert desk.bodies() == []
+    assert desk.folders.causes() == ["the folder of channel c can't be used"]
+    desk.inbox.chmod(0o755)
+    with nobody():
+        desk.look()
+    assert desk.folders.causes() == []
+    assert desk.files() == {"done": ["a"]}
+
+
+def test_a_marker_is_waited_for_and_goes_when_its_file_has_gone(tmp_path: Path) -> None:
+    made = Desk(tmp_path, "hl7v2", marker=".ok")
+    bodies = [adt("A01", TIME, pid(str(n)), control_id=str(n)) for n in range(3)]
+    with closing(made.journal):
+        for name, body in zip(("a.hl7", "b.hl7", "c.hl7"), bodies, strict=True):
+            made.drop(name, body)
+        made.look()
+        assert made.bodies() == []
+        made.drop("a.hl7.ok", b"")
+        made.drop("b.ok", b"")
+        made.look()
+        assert made.bodies() == bodies[:2]
+        assert made.files() == {".": ["a.hl7.ok", "b.ok", "c.hl7"], "done": ["a.hl7", "b.hl7"]}
+        made.look()
+        assert made.files() == {".": ["c.hl7"], "done": ["a.hl7", "b.hl7"]}
+
+
+@pytest.mark.parametrize("name", ["A.TMP", "a.filepart", "a.hl7.uploading", "a.hl7~", ".a.hl7.Xy12Z"])
+def test_names_of_unfinished_files_in_any_case(desk: Desk, name: str) -> None:
+    desk.drop(name, adt("A01", TIME, pid()))
+    desk.look()
+    assert desk.bodies() == []
+    os.rename(desk.inbox / name, desk.inbox / "a.hl7")
+    desk.look()
+    assert desk.files() == {"done": ["a.hl7"]}
+
+
+def test_names_that_are_no_text_or_as_long_as_names_can_be(tmp_path: Path) -> None:
+    """M\xfcller in Latin-1, as a Windows client writes it; 255 bytes, behind which nothing fits."""
+    made = Desk(tmp_path, "fhir")
+    with closing(made.journal):
+        for name in (b"M\xfcller.json", b"x" * 255):
+            (made.inbox / os.fsdecode(name)).write_bytes(PATIENT)
+            (made.inbox / os.fsdecode(name[:-1] + b"!")).write_bytes(b"{")
+        made.look()
+        assert len(made.bodies()) == 2
+        assert [len(names) for _, names in sorted(made.files().items())] == [2, 4]
+        assert made.folders.causes() == []
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sender pauses in the middle for longer than `folder_seconds` and goes on now: half a message is none."""
+    whole = adt("A01", TIME, pid())
+    desk.drop("a", whole[:-20])
+    read = Path.read_bytes
+
+    def meanwhile(path: Path) -> bytes:
+        found = read(path)
+        with path.open("ab") as file:
+            file.write(whole[-20:])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", meanwhile)
+        desk.look()
+    assert desk.bodies() == []
+    desk.look()
+    assert desk.bodies() == [whole]
+
+
+def test_a_file_that_its_sender_takes_back_is_no_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(drop: Drop, channel: Channel) -> Taken:
+        if drop.path.name == "a":
+            drop.path.unlink()
+        return take(drop, channel)
+
+    monkeypatch.setattr("gateway.serving.folders.take", gone)
+    desk.drop("a", adt("A01", TIME, pid()))
+    desk.drop("b", adt("A01", TIME, pid("2"), control_id="2"))
+    desk.look()
+    assert desk.files() == {"done": ["b"]}
+    assert desk.folders.causes() == []
+    assert "error" not in desk.said.getvalue()
