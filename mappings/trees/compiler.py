@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from adapters.fhir import UnknownElement, definitions
 from mappings.errors import MapError
-from mappings.leaves.base import Leaf
-from mappings.trees.convert import NodeFunction
 from mappings.trees.grammar import MapFile, Row, map_file
 from mappings.trees.guards import Verdict
-from mappings.trees.library import Library
 from mappings.trees.plan import Plan, RunRow
 from mappings.trees.rows import compile_absent, compile_row
-from mappings.trees.shop import Shop, Vocabulary
+from mappings.trees.shop import Shop
 from mappings.trees.writing import Put, compile_put, names_of
 
 __all__ = ["Compiler"]
@@ -24,16 +20,6 @@ _INCLUDES = 5
 
 class Compiler(Shop):
     """Compiles each map when it is first asked for."""
-
-    def __init__(
-        self,
-        library: Library,
-        leaves: Mapping[str, Leaf],
-        functions: Mapping[str, NodeFunction],
-        vocabulary: Vocabulary,
-    ) -> None:
-        super().__init__(library, leaves, functions, vocabulary)
-        self.plans: dict[str, Plan] = {}
 
     def plan(self, name: str, file: str = "", line: int = 0) -> Plan:
         """The compiled map of this name. Raises MapError."""

@@ -47,6 +47,7 @@ class Shop(ABC):
         self.leaves = leaves
         self.functions = functions
         self.vocabulary = vocabulary
+        self.plans: dict[str, Plan] = {}
         self.rules: list[Rule] = [Rule("guard.yaml", 0, "guard", "", "")]
         self._guards: dict[str, Guard] = (
             read_guards(library.files["guard.yaml"], "guard.yaml") if "guard.yaml" in library.files else {}
