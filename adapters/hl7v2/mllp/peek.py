@@ -13,7 +13,6 @@ from adapters.hl7v2.mllp.errors import HeaderUnusable
 __all__ = ["Peek", "peek", "trim"]
 
 _TRAILING = b"\r\n\x0b\x1c"
-_LINE_END = re.compile(rb"[\r\n]")
 _HEADER = re.compile(rb"(?:\A|(?<=[\r\n\x0b])|(?<=\xef\xbb\xbf))MSH[^0-9A-Za-z\r\n]")
 # names of Table 0211 whose second bytes may look like a separator, with the codec that tells them apart
 _MULTIBYTE = ((b"GB 18030", "gb18030"), (b"GB18030", "gb18030"), (b"BIG-5", "big5hkscs"))
@@ -80,15 +79,18 @@ def trim(data: bytes) -> bytes:
         if found is None:
             raise HeaderUnusable("no segment begins with MSH and a field separator")
         data = data[found.start() :]
-    if data.find(b"MSH", 3) > 0 and _HEADER.search(data, 3):
+    # rfind: it steps by its first letter, which is rare, and find by its last; half a message's time at 3 KB
+    if data.rfind(b"MSH", 3) > 0 and _HEADER.search(data, 3):
         raise HeaderUnusable("more than one MSH segment: one block carries one message")
     return data.rstrip(_TRAILING)
 
 
 def peek(body: bytes) -> Peek:
     """Slice MSH of a trimmed message. Raises HeaderUnusable if MSH-1 or MSH-2 can't be used."""
-    end = _LINE_END.search(body)
-    header = body[: end.start()] if end else body
+    end = body.find(b"\r")
+    header = body if end < 0 else body[:end]
+    if b"\n" in header:
+        header = header[: header.find(b"\n")]
     separator = header[3:4]
     fields = _split(header, separator) if separator else []
     encoding = fields[1] if len(fields) > 1 else b""
