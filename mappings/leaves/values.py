@@ -62,10 +62,20 @@ def hyphened(texts: Sequence[str], context: LeafContext) -> str | None:
 
 @functools.cache
 def _table(name: str) -> Mapping[str, str]:
-    """Code in upper case -> target of a table."""
+    """Code -> target of a table; also in upper case, where no other row differs only in case (as in the engine)."""
     with (_TABLES / name).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    return {row["code"].upper(): row["target"] for row in rows}
+        rows = {row["code"]: row["target"] for row in csv.DictReader(line for line in file if not line.startswith("#"))}
+    found = dict(rows)
+    for code, target in rows.items():
+        found.setdefault(code.upper(), target)
+    return found
+
+
+def _target(name: str, code: str) -> str:
+    """What a table makes of a code, '' without."""
+    table = _table(name)
+    found = table.get(code)
+    return (table.get(code.upper()) if found is None else found) or ""
 
 
 def media_type(texts: Sequence[str], context: LeafContext) -> str | None:
@@ -74,8 +84,7 @@ def media_type(texts: Sequence[str], context: LeafContext) -> str | None:
     for text in (subtype, kind):
         if _MEDIA_TYPE.fullmatch(text):
             return text.lower()
-    table = _table("MediaType.csv")
-    return table.get(subtype.upper()) or (table.get(kind.upper()) if not subtype else None)
+    return _target("MediaType.csv", subtype) or (_target("MediaType.csv", kind) if not subtype else "") or None
 
 
 def attachment_data(texts: Sequence[str], context: LeafContext) -> str | None:
@@ -157,14 +166,14 @@ def unit_text(texts: Sequence[str], context: LeafContext) -> str | None:
     power = power_unit(code, text)
     if power:
         return power
-    if code and text and code != text and code.upper() not in _table("Unit.csv"):
+    if code and text and code != text and not _target("Unit.csv", code):
         return f"{code} ({text})"
     return text or code or None
 
 
 def unit_system(text: str, context: LeafContext) -> str | None:
     """CWE.1 without CWE.3 -> Quantity.system: UCUM beside the code that tables/Unit.csv gives, else nothing."""
-    return "http://unitsofmeasure.org" if text.strip().upper() in _table("Unit.csv") else None
+    return "http://unitsofmeasure.org" if _target("Unit.csv", text.strip()) else None
 
 
 LEAVES = {

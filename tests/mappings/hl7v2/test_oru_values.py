@@ -52,6 +52,12 @@ def value_of(found: dict[str, Any]) -> dict[str, Any]:
         ("NM", "5.2", "10^9/L", {"valueQuantity": quantity("5.2", unit="10^9/L")}),
         ("NM", "5.2", "x10^3/uL", {"valueQuantity": quantity("5.2", unit="x10^3/uL")}),
         ("NM", "5.2", "10^ten", {"valueQuantity": quantity("5.2", unit="10 (ten)")}),
+        # giga or gram: no code; where the case says that it is gram, a code
+        ("NM", "6.5", "G/L", {"valueQuantity": quantity("6.5", unit="G/L")}),
+        ("NM", "6.5", "G/l", {"valueQuantity": quantity("6.5", unit="G/l")}),
+        ("NM", "65", "g/l", {"valueQuantity": quantity("65", unit="g/l", code="g/L")}),
+        ("NM", "13", "G/DL", {"valueQuantity": quantity("13", unit="G/DL", code="g/dL")}),
+        ("NM", "37.1", "Cel", {"valueQuantity": quantity("37.1", unit="Cel", code="Cel")}),
         ("ST", "5.4", "mmol/L", {"valueString": "5.4 mmol/L"}),
         ("ST", "5.4 mmol/L", "mmol/L", {"valueString": "5.4 mmol/L"}),
         ("ST", "<0.5", "x10^9/L", {"valueString": "<0.5 x10^9/L"}),
