@@ -41,6 +41,7 @@ _ANSWERS = {
     "header": _SENDERS,
     "structure": _SENDERS,
     "limit": _SENDERS,
+    "incomplete": _SENDERS,
     "refused": ("AR", "200", "Unsupported message type"),
 }
 _FIELD = ("102", "Data type error")

@@ -31,6 +31,20 @@ class Bodies:
         except row.errors as error:
             raise BlobMissing(f"blob {entry.sha256.hex()} is damaged: {error}") from error
 
+    def ends(self, entry: Entry) -> tuple[bytes, bytes]:
+        """The beginning and the end of a message: all of it twice, or as much as its first and last segment need."""
+        if entry.body is not None:
+            return entry.body, entry.body
+        if not entry.blob:
+            return b"", b""
+        try:
+            with self._blobs.open(entry.sha256) as stream:
+                head = stream.read(HEAD)
+                stream.seek(max(0, entry.size - HEAD))
+                return head, stream.read(HEAD)
+        except BlobMissing:
+            return b"", b""
+
     def head(self, entry: Entry) -> bytes:
         """The beginning of a message, enough for its header."""
         if entry.body is not None or not entry.blob:

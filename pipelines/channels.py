@@ -36,6 +36,7 @@ _HL7V2_ONLY = (
     "reply_to",
     "answer_after",
     "answer_within",
+    "continuation",
 )
 _DICOM_ONLY = ("calling_ae", "called_ae")
 
@@ -115,6 +116,12 @@ class Channel:
     )
     profile: str = setting(
         "", "File of an HL7 v2 conformance profile, whose breaches are flagged (docs/hl7v2.md); empty = none."
+    )
+    continuation: str = setting(
+        "ordered",
+        "Messages continued in others (DSC, MSH-14): `ordered`, an MSH-14 that no DSC before it announced says nothing;"
+        " `any`, it waits for that DSC: for parts over several connections.",
+        choices=("ordered", "any"),
     )
     answer_after: str = setting(
         "keep",

@@ -177,8 +177,8 @@ _STATE_FAULTS = (
         "the current version of a {1} is not record {0}",
     ),
     (
-        "SELECT c.name, c.value FROM counter c WHERE c.name IN ('settled', 'unchanged', 'dead', 'held', 'action')"
-        " AND c.value<>(SELECT count(*) FROM entry e WHERE e.status=c.name) LIMIT 1",
+        "SELECT c.name, c.value FROM counter c WHERE c.name IN ('settled', 'unchanged', 'dead', 'held', 'action',"
+        " 'part', 'joined') AND c.value<>(SELECT count(*) FROM entry e WHERE e.status=c.name) LIMIT 1",
         "the counter {0} says {1}, the entries say otherwise",
     ),
     (

@@ -46,13 +46,14 @@ class MapperConfig:
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
     """Why a message says nothing. `patients`: whose message it is, as far as that could be read; `breaches` of a
-    profile, as (severity, issue-type, place, text)."""
+    profile, as (severity, issue-type, place, text); `parts`: the entries that a continued message is made of."""
 
     cause: str
     place: str
     text: str
     patients: tuple[str, ...] = ()
     breaches: tuple[tuple[str, str, str, str], ...] = ()
+    parts: tuple[int, ...] = ()
 
 
 Result = Spoken | Failure

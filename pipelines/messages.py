@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from mappings import MapSettings, bundle
 from pipelines import journey
+from pipelines.bodies import Bodies
+from pipelines.continuing import reader, whole
 from pipelines.datafolder import DataFolder
 from pipelines.errors import BlobMissing, CheckFailed, NoSuchEntry
 from pipelines.formats import maps, source
@@ -156,6 +158,8 @@ def show(folder: DataFolder, settings: Settings, seq: int) -> Shown:
         raw = _raw(folder, entry)
         made = None if outcome is None or not outcome.map_hash else state.map(outcome.map_hash)
         format_ = outcome.format if outcome is not None else _there(entry).format
+        if parts := detail.get("parts"):
+            raw = _joined(folder, journal, format_, parts)
         data, lineage = _mapped(folder, settings, found, format_, raw, made)
         records = tuple(_records(state, topics, seq))
     return Shown(found, raw, detail, records, data, lineage, made is not None)
@@ -179,6 +183,14 @@ def _raw(folder: DataFolder, entry: Entry | None) -> bytes | None:
         return None if entry is None else entry.body
     try:
         return folder.blobs.read(entry.sha256)
+    except BlobMissing:
+        return None
+
+
+def _joined(folder: DataFolder, journal: SegmentReader, format_: str, parts: Sequence[int]) -> bytes | None:
+    """The bytes of a message that came in parts."""
+    try:
+        return whole(format_, parts, reader(journal, Bodies(folder.blobs)))
     except BlobMissing:
         return None
 

@@ -25,9 +25,13 @@ def message_detail(mapped: Mapped) -> bytes:
     return canonical(detail)
 
 
-def failure_detail(cause: str, place: str, text: str, breaches: Iterable[Sequence[str]]) -> bytes:
+def failure_detail(
+    cause: str, place: str, text: str, breaches: Iterable[Sequence[str]], parts: Sequence[int] = ()
+) -> bytes:
     """Why a message failed: what its dead letter says, which goes once it is solved, and each breach of its profile."""
     found: dict[str, Any] = {"cause": cause, "place": place, "text": text}
+    if parts:
+        found["parts"] = list(parts)
     if issues := [list(breach) for breach in breaches]:
         found["issues"] = issues
     return canonical(found)

@@ -18,7 +18,8 @@ from pipelines.envelope import NO_FACTS, Envelope
 from terminology import Untranslated
 
 GROUPS = ("patient", "encounter", "observation", "document", "imaging", "other")
-STATUSES = ("settled", "unchanged", "dead", "expired", "held", "action")
+# part: of a message whose rest is still to come; joined: of one that stands under another of its parts
+STATUSES = ("settled", "unchanged", "dead", "expired", "held", "action", "part", "joined")
 NO_EFFECT = frozenset({"dead", "expired"})  # the same message sent again is no repetition
 OPERATIONS = ("create", "update", "delete", "merged")
 
@@ -387,6 +388,9 @@ class State(Protocol):
 
     def released(self, patient: str, subject: str, elements: tuple[str, ...]) -> bool:
         """Whether an operator has released this contradiction of this study or document."""
+
+    def parts_waiting(self, limit: int = 256) -> tuple[tuple[int, int], ...]:
+        """(entry, received_at) of parts of messages whose rest is still to come, by time of receipt."""
 
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""

@@ -233,6 +233,11 @@ class StateReader:
         )
         return self._row(query, (subject, patient, json.dumps(elements))) is not None
 
+    def parts_waiting(self, limit: int = 256) -> tuple[tuple[int, int], ...]:
+        """(entry, received_at) of parts of messages whose rest is still to come."""
+        query = "SELECT seq, received_at FROM entry WHERE status='part' ORDER BY received_at LIMIT ?"
+        return tuple((row[0], row[1]) for row in self._rows(query, (limit,)))
+
     def map(self, map_hash: str) -> bytes | None:
         """An effective map kept by its hash."""
         row = self._row("SELECT content FROM map WHERE hash=?", (map_hash,))

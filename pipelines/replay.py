@@ -114,8 +114,8 @@ def _again(settler: Settler, state: State, journal: JournalReader, seq: int, rel
     before = state.outcome(seq)
     letter = state.dead_letter(seq)
     entry = letter.entry if letter is not None else journal.get(seq)
-    if before is None or entry is None or entry.kind != "message":
-        return "missing"
+    if before is None or entry is None or entry.kind != "message" or before.status in ("part", "joined"):
+        return "missing"  # a part says nothing by itself: the entry that it is joined to does
     freed = before.status == "held"
     result = settler.map_now(entry)
     if not isinstance(result, Failure):

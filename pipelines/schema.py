@@ -118,7 +118,18 @@ CREATE INDEX identity_subject ON identity_case(subject, verdict);
 CREATE INDEX identity_patient ON identity_case(patient) WHERE verdict='';
 """
 
-MIGRATIONS = (_TABLES + "".join(LEDGER_MIGRATIONS), "".join(WORKLIST_MIGRATIONS), _OUTBOUND, _GROWING, _IDENTITY)
+_CONTINUED = """
+CREATE INDEX entry_part ON entry(received_at) WHERE status='part'; -- parts whose rest is still to come
+"""
+
+MIGRATIONS = (
+    _TABLES + "".join(LEDGER_MIGRATIONS),
+    "".join(WORKLIST_MIGRATIONS),
+    _OUTBOUND,
+    _GROWING,
+    _IDENTITY,
+    _CONTINUED,
+)
 OUTBOUND_SINCE = 3  # the version that has the table
 GROWING_SINCE = 4
 IDENTITY_SINCE = 5

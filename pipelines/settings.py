@@ -164,6 +164,10 @@ class Pipeline:
     window_messages: int = setting(256, "Messages between journal and writer at a time.", least=1)
     window_bytes: int = setting(64 * _MIB, "Bytes of messages between journal and writer at a time.", least=1024)
     message_seconds: float = setting(60.0, "A message that takes longer to map becomes a dead letter.", least=0.1)
+    part_seconds: float = setting(
+        600.0, "A message that is continued (DSC) must have come whole so long after its last part, or its parts are"
+        " dead letters.", least=1,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

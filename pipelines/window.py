@@ -15,7 +15,7 @@ from pipelines.ports import Entry
 from pipelines.replay import JournalReader
 from pipelines.settings import Pipeline
 
-__all__ = ["Window"]
+__all__ = ["Window", "gone"]
 
 _READ = 64  # entries per look into the journal: each may hold 1 MiB
 
@@ -59,7 +59,7 @@ class Window:
             try:
                 self._mappers.submit(entry.seq, entry.channel, self._bodies.read(entry))
             except BlobMissing as error:
-                self._failed[entry.seq] = _gone(error)
+                self._failed[entry.seq] = gone(error)
         self._pending.append(entry)
         self._size += entry.size
 
@@ -73,18 +73,19 @@ class Window:
         """The first leaves the window."""
         self._size -= self._pending.popleft().size
 
-    def aside(self, entry: Entry) -> Result:
-        """Map an entry out of turn."""
+    def aside(self, entry: Entry, body: bytes | None = None) -> Result:
+        """Map an entry out of turn; `body`: other bytes than its own."""
         self._asides += 1
         ticket = -self._asides
         try:
-            self._mappers.submit(ticket, entry.channel, self._bodies.read(entry))
+            self._mappers.submit(ticket, entry.channel, self._bodies.read(entry) if body is None else body)
         except BlobMissing as error:
-            return _gone(error)
+            return gone(error)
         while (result := self._mappers.result(ticket, 1.0)) is None:
             pass  # ends: the mappers answer every message within its time limit
         return result
 
 
-def _gone(error: BlobMissing) -> Failure:
+def gone(error: BlobMissing) -> Failure:
+    """The bytes of a message can't be had."""
     return Failure("gone", "", str(error))

@@ -15,13 +15,15 @@ from pipelines.acknowledging import application_acknowledgement, owes_reply
 from pipelines.bodies import Bodies
 from pipelines.cases import Cases
 from pipelines.channels import Channel
+from pipelines.continuing import INCOMPLETE, Continuing, incomplete_after, parts_of, reader, whole, with_parts
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
+from pipelines.errors import BlobMissing
 from pipelines.folding import Folding
 from pipelines.formats import Maps
 from pipelines.growing import Growing
 from pipelines.mapper import Failure, Mapper, Result, config_of
-from pipelines.outcomes import action_detail, failure_detail, flagged
+from pipelines.outcomes import action_detail, canonical, failure_detail, flagged
 from pipelines.pool import Inline, Mappers
 from pipelines.ports import (
     NO_EFFECT,
@@ -40,7 +42,7 @@ from pipelines.settings import Pipeline, Settings
 from pipelines.settle import Held, Incoming, Known, NewVersion, Policy, Settled, Unchanged
 from pipelines.stamp import Origin, effective
 from pipelines.translation import prove
-from pipelines.window import Window
+from pipelines.window import Window, gone
 from pipelines.writermetrics import WriterMetrics
 
 _BATCH_BYTES = 32 << 20
@@ -74,6 +76,7 @@ class Writer:
         self._window = Window(journal, self._bodies, mappers, pipeline, self._cursor)
         self._memory = Memory(state)
         self._draft = Draft(self._memory)
+        self._continuing = Continuing(state, journal, self._bodies, channels)
         self._growing = Growing(state)
         self._cases = Cases(state, channels)
         self._folding = Folding(state, self._growing, self._cases, channels, self.metrics)
@@ -117,13 +120,24 @@ class Writer:
         """An operator's action in its turn."""
         self.commit()
         body = self._bodies.read(action)
-        quiet = growing.quiet_of(body)
-        if quiet is None:
+        quiet, after = growing.quiet_of(body), incomplete_after(body)
+        if after is not None:
+            tally = {"incomplete": self._give_up(action.received_at - after)}
+        elif quiet is None:
             tally = replay.act(self, self._state, self._journal, body)
             self._clocks.clear()
         else:
             tally = self._folding.quiet(self._draft, action, action.received_at - quiet)
         self._done(Outcome(action, "action", detail=action_detail(tally)))
+
+    def _give_up(self, received_before: int) -> int:
+        """Parts of messages whose rest has not come: dead letters; how many."""
+        entries = [self._journal.get(seq) for seq in self._continuing.over(received_before)]
+        for entry in entries:
+            if entry is not None:
+                self._fail(entry, INCOMPLETE, self._state.clock(entry.channel, entry.seq))
+                self._answer(entry, INCOMPLETE)
+        return len(entries)
 
     @property
     def cursor(self) -> int:
@@ -191,6 +205,12 @@ class Writer:
             self._done(outcome)
             self._answer(entry, None)
             return
+        parts = self._continuing.take(entry)
+        if parts == ():
+            self._done(Outcome(entry, "part", clock=self._clock(entry.channel), detail=b"{}"))
+            return
+        if parts is not None:
+            result = parts if isinstance(parts, Failure) else self._joined(entry, parts)
         clock = self._clock(entry.channel)
         if isinstance(result, Failure):
             self._fail(entry, result, clock)
@@ -201,6 +221,23 @@ class Writer:
         wait = self._waits(self._channels[entry.channel], result.patients)
         if self._settle(entry, result, when, clock, wait=wait) != "held":
             self._answer(entry, None)
+
+    def _joined(self, entry: Entry, parts: tuple[int, ...]) -> Result:
+        """What a message says that came in parts, `entry` the last of them to come: it stands for all."""
+        self.commit()  # in one batch an entry has one outcome
+        detail = canonical({"joined": entry.seq})
+        for seq in parts:
+            part = None if seq == entry.seq else self._journal.get(seq)
+            if part is not None:
+                self._done(Outcome(part, "joined", clock=self._state.clock(part.channel, seq), detail=detail))
+        return self._whole(entry, parts)
+
+    def _whole(self, entry: Entry, parts: tuple[int, ...]) -> Result:
+        try:
+            body = whole(entry.format, parts, reader(self._journal, self._bodies))
+        except BlobMissing as error:
+            return with_parts(gone(error), parts)
+        return with_parts(self._window.aside(entry, body), parts)
 
     def _settle(
         self, entry: Entry, spoken: Spoken, when: int, clock: int | None, *, wait: bool, released: bool = False
@@ -265,7 +302,7 @@ class Writer:
         letter = DeadLetter(entry.seq, failure.cause, failure.place, failure.text, failure.patients)
         self._draft.letters.append(letter)
         self.metrics.dead_letter(failure.cause)
-        detail = failure_detail(failure.cause, failure.place, failure.text, failure.breaches)
+        detail = failure_detail(failure.cause, failure.place, failure.text, failure.breaches, failure.parts)
         self._done(Outcome(entry, "dead", clock=clock, detail=detail))
 
     def _done(self, outcome: Outcome) -> None:
@@ -310,7 +347,9 @@ class Writer:
 
     def map_now(self, entry: Entry) -> Result:
         """Map an entry out of turn."""
-        return self._window.aside(entry)
+        before = self._state.outcome(entry.seq)
+        parts = () if before is None else parts_of(before.detail)
+        return self._whole(entry, parts) if parts else self._window.aside(entry)
 
     def settle_again(self, entry: Entry, result: Spoken, *, solved: bool, freed: bool, released: bool = False) -> None:
         """Settle an earlier entry at its own place and time, in a batch of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapters.hl7v2 import dictionary
+from adapters.hl7v2.continuation import Fragment, fragment, joined
 from adapters.hl7v2.delimiters import Delimiters
 from adapters.hl7v2.errors import HeaderError, Hl7Error, LimitError
 from adapters.hl7v2.escape import unescape
@@ -18,6 +19,7 @@ from adapters.hl7v2.writer import Value, WriteError, build, escape, with_field, 
 __all__ = [
     "NULL",
     "Delimiters",
+    "Fragment",
     "Group",
     "HeaderError",
     "Hl7Error",
@@ -33,7 +35,9 @@ __all__ = [
     "build",
     "dictionary",
     "escape",
+    "fragment",
     "group",
+    "joined",
     "leaf_text",
     "leaves",
     "path",

@@ -8,12 +8,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-__all__ = ["joined"]
+__all__ = ["Fragment", "fragment", "joined"]
 
 _ENDS = re.compile(rb"[\r\n\x0b\x1c]+")
 _DSC = re.compile(rb"(?:\A|(?<=[\r\n]))DSC(?=[^0-9A-Za-z\r\n])[^\r\n]*[\r\n\x0b\x1c]*\Z")
 _FIELDS = 14
+_HEADER = re.compile(rb"MSH[^\r\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """How a message hangs together with others, as its own words say. `link`: what its parts share, delimiters,
+    sender and receiver; `follows`: MSH-14; `pointer`: DSC-1, b'' where nothing is to follow."""
+
+    link: bytes
+    follows: bytes
+    pointer: bytes
+
+
+def fragment(head: bytes, tail: bytes) -> Fragment | None:
+    """Of a message's beginning and end (both may be all of it); None: it speaks of no other part."""
+    separator = head[3:4]
+    found = _DSC.search(tail) if b"DSC" in tail else None
+    header = _HEADER.match(head)
+    if header is None or not separator:
+        return None
+    fields = header[0].split(separator, _FIELDS)
+    follows = fields[_FIELDS - 1].strip() if len(fields) >= _FIELDS else b""
+    pointer = b"" if found is None else _pointer(found[0], separator)
+    if not follows and not pointer:
+        return None
+    return Fragment(separator.join([separator, *fields[1:6]]), follows, pointer)
+
+
+def _pointer(segment: bytes, separator: bytes) -> bytes:
+    """DSC-1; b'' if there is none, or if the receiver is to ask for the rest (DSC-2 = I)."""
+    pointer, *style = segment.rstrip(b"\r\n\x0b\x1c").split(separator)[1:3]
+    return b"" if style == [b"I"] else pointer.strip()
 
 
 def joined(bodies: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -37,12 +70,12 @@ def _with(body: bytes, part: bytes) -> bytes | None:
     if found is None:
         return None
     separator = body[3:4]
-    pointer, *style = found[0].rstrip(b"\r\n\x0b\x1c").split(separator)[1:3]
+    pointer = _pointer(found[0], separator)
     header, *rest = _ENDS.split(part, maxsplit=1)
     fields = header.split(separator, _FIELDS)
     same = fields[:2] == _ENDS.split(body, maxsplit=1)[0].split(separator, _FIELDS)[:2]
-    if not same or not pointer.strip() or style == [b"I"]:  # I: the receiver is to ask for the rest
+    if not same or not pointer:
         return None
-    if len(fields) < _FIELDS or fields[_FIELDS - 1].strip() != pointer.strip():
+    if len(fields) < _FIELDS or fields[_FIELDS - 1].strip() != pointer:
         return None
     return body[: found.start()] + (rest[0] if rest else b"")

@@ -163,7 +163,7 @@ async def _serve(
         ready({"ready": True, "mllp": mllp, "dicom": port, "http": http.address, "data": str(folder.path)})
         log.info("service.ready")
         watching = loop.create_task(folders.run(stopping))
-        timer = Timer(folder, journal, settings.dicom.quiet_seconds)
+        timer = Timer(folder, journal, settings.dicom.quiet_seconds, settings.pipeline.part_seconds)
         while not stopping.is_set():
             children.watch()
             await loop.run_in_executor(None, timer.look)

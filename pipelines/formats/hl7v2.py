@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import mappings
-from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, read, units
+from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, fragment, joined, read, units
 from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
 from pipelines.formats.behind import Behind, Effective
 from pipelines.formats.embedded import opened
-from pipelines.formats.source import Gate, Refusal, Source, Unit
+from pipelines.formats.source import Continued, Gate, Refusal, Source, Unit
 
 if TYPE_CHECKING:
     from mappings import Mapped, MapSettings
@@ -68,6 +68,10 @@ def _unreadable(body: bytes) -> Refusal | None:
     return Refusal(f"MSH-{empty[0]}", "a required field is empty", "required") if empty else None
 
 
+def _join(bodies: Sequence[bytes]) -> bytes:
+    return b"\r".join(body for _, body in joined(bodies))
+
+
 SOURCE = Source(
     noun="HL7 v2 message",
     load=_load,
@@ -77,6 +81,7 @@ SOURCE = Source(
     refuses=_refuses,
     unreadable=_unreadable,
     media_types=("x-application/hl7-v2+er7", "application/hl7-v2+er7", "text/plain", "application/octet-stream"),
+    continued=Continued(fragment, _join),
     causes=(
         (HeaderError, "header"),
         (HeaderUnusable, "header"),

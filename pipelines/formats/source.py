@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LEVELS = ("values", "structure", "full")
 """How far what the maps give is checked, each more than the one before."""
 
-__all__ = ["LEVELS", "Gate", "Maps", "Refusal", "Source", "Together", "Unit"]
+__all__ = ["LEVELS", "Continued", "Gate", "Linked", "Maps", "Refusal", "Source", "Together", "Unit"]
 
 
 class Maps(Protocol):
@@ -82,6 +82,31 @@ class Together:
     join: Callable[[Sequence[Mapped]], Mapped]
 
 
+class Linked(Protocol):
+    """What a unit says of the parts before and after it. `link`: what the parts of one unit have in common; `follows`
+    and `pointer`: by which it answers the one before, and the one after answers it; b'' for none."""
+
+    @property
+    def link(self) -> bytes: ...
+
+    @property
+    def follows(self) -> bytes: ...
+
+    @property
+    def pointer(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """Of a format whose units may arrive in parts (HL7 v2: DSC and MSH-14).
+
+    `part`: from the beginning and the end of a unit; None: it is whole. `join`: the parts in order → the unit.
+    """
+
+    part: Callable[[bytes, bytes], Linked | None]
+    join: Callable[[Sequence[bytes]], bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One format.
@@ -93,6 +118,7 @@ class Source:
     validator.
     `brief`: of a unit kept as a blob (stream, SHA-256, size) what its maps need, which they take in its place.
     `unreadable`: why bytes are no unit of the format at all, which a sender over HTTP hears at once; never raises.
+    `continued`: its units may arrive in parts.
     `media_types`: that a sender over HTTP may name; the first is the format's own; `lines`: those of them of which one
     body holds many units.
     """
@@ -110,6 +136,7 @@ class Source:
     lines: tuple[str, ...] = ()
     proving: Callable[[Maps, Validator], Maps] | None = None
     together: Together | None = None
+    continued: Continued | None = None
 
     def level(self, asked: str) -> str:
         """How far what the maps gave is still to be checked, where this was asked for."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.hl7v2 import read, units
+from adapters.hl7v2 import fragment, joined, read, units
 
 
 def header(control: str, pointer: str = "", encoding: str = r"^~\&") -> str:
@@ -56,3 +59,57 @@ def test_no_segment_is_lost(lines: list[str]) -> None:
     kept = b"\r".join(unit.body for unit in units(data))
     assert kept.count(b"PID|1") == data.count(b"PID|1")
     assert kept.count(b"ADD|x") == data.count(b"ADD|x")
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_any_bytes_are_a_part_or_none(head: bytes, tail: bytes) -> None:
+    for start in (b"", b"MSH|^~\\&|A|B|||||||||"):
+        found = fragment(start + head, tail)
+        assert found is None or found.follows or found.pointer
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"{header('1')}\rPID|1", None),
+        (f"{header('1')}\rDSC|p1|F", (b"", b"p1")),
+        (f"{header('1', 'p0')}\rPID|1\rDSC|p1\r\x1c", (b"p0", b"p1")),
+        (f"{header('1', ' p0 ')}\rPID|1", (b"p0", b"")),
+        (f"{header('1')}\rDSC|p1|I", None),
+        (f"{header('1')}\rDSC||F", None),
+        (f"{header('1')}\rOBX|1|TX|||DSC|p1", None),
+        (f"{header('1')}\rDSC|p1|F\rPID|1", None),  # the last segment or none
+        ("MSH", None),
+        ("", None),
+    ],
+)
+def test_what_a_part_says_of_others(text: str, found: tuple[bytes, bytes] | None) -> None:
+    part = fragment(text.encode(), text.encode())
+    assert (part and (part.follows, part.pointer)) == found
+
+
+WHOLE = "\r".join(
+    [header("1"), "PID|1||4711^^^N^MR||ZZTEST^A", "OBR|1|a|b|c^d", "OBX|1|NM|a^b^LN||5|mg", "NTE|1||x\\F\\y~z"]
+)
+
+
+NAMES = {found.start() + n for found in re.finditer(r"[A-Z0-9]{3}\|", WHOLE) for n in (1, 2, 3)}
+PLACES = sorted({*range(len(header("1")) + 1, len(WHOLE))} - NAMES)
+
+
+@given(st.lists(st.sampled_from(PLACES), min_size=1, max_size=5, unique=True))
+def test_cut_anywhere_it_reads_as_it_was(places: list[int]) -> None:
+    """Between segments, and inside one with ADD (section 2.10.2.1): what is read is what was cut."""
+    edges = [len(header("1")) + 1, *sorted(places), len(WHOLE)]
+    parts = []
+    for number, (start, end) in enumerate(pairwise(edges)):
+        inside = number and WHOLE[start - 1] != "\r"
+        text = ("ADD|" if inside else "") + WHOLE[start:end].rstrip("\r")
+        pointer = f"p{number - 1}" if number else ""
+        dsc = "" if end == len(WHOLE) else f"\rDSC|p{number}|F"
+        parts.append(f"{header('1', pointer)}\r{text}{dsc}".encode())
+    ((place, whole),) = joined(parts)
+    assert place == 0
+    before, after = read(WHOLE.encode()), read(whole)
+    assert [segment.fields for segment in after.segments] == [segment.fields for segment in before.segments]
+    assert [fragment(part, part) is not None for part in parts] == [True] * len(parts)
