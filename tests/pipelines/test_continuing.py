@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from pipelines import continuing
+from pipelines.configuration import load
 from pipelines.continuing import incomplete
 from pipelines.datafolder import DataFolder, init_folder, open_folder
 from pipelines.deadletters import letters, replay
 from pipelines.doctor import first_fault
 from pipelines.envelope import Envelope
 from pipelines.messages import show
-from pipelines.settings import Settings, load
+from pipelines.settings import Settings
 from pipelines.writer import settle_all
 from tests.pipelines.v2 import oru
 from tests.support.load import seed

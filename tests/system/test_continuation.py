@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from pathlib import Path
-from typing import Any
 
+from adapters.hl7v2 import units
 from adapters.hl7v2.mllp import Sender, acknowledged
+from pipelines.configuration import load
+from pipelines.datafolder import open_folder
+from pipelines.deadletters import letters
+from pipelines.doctor import first_fault
+from pipelines.messages import Found, find, show
 from tests.support.load import message
-from tests.support.service import Service, settled, tabellion
+from tests.support.service import Service, settled
 
 CONFIG = "[pipeline]\nmappers = 1\npart_seconds = {}\n[channels.load]\n"
 
@@ -42,10 +46,9 @@ async def send(service: Service, *bodies: bytes) -> list[str]:
     return [acknowledged(answer or b"")[0] for answer in answers]
 
 
-def found(data: Path, body: bytes) -> list[dict[str, Any]]:
-    control = body.split(b"|")[9].decode()
-    done = tabellion("messages", "find", "--control-id", control, "--json", "--data", str(data))
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def found(data: Path, body: bytes) -> Found:
+    (row,) = find(open_folder(data), control_id=body.split(b"|")[9].decode())
+    return row
 
 
 def test_parts_over_mllp_with_kills_between_them(tmp_path: Path) -> None:
@@ -62,26 +65,20 @@ def test_parts_over_mllp_with_kills_between_them(tmp_path: Path) -> None:
         assert (totals["settled"], totals["dead_letters"]) == (2, 0)
         assert service.stop() == 0
     rows = [found(data, body) for body in (first, second, third)]
-    assert [[row["status"] for row in each] for each in rows] == [["joined"], ["joined"], ["settled"]]
-    where = ("--data", str(data), "--config", str(tmp_path / "data.toml"))
-    shown = json.loads(tabellion("messages", "show", str(rows[2][0]["id"]), "--json", *where).stdout)
-    assert shown["detail"]["parts"] == [each[0]["id"] for each in rows]
-    kinds = [entry["resource"]["resourceType"] for entry in shown["bundle"]["entry"]]
-    assert kinds.count("Observation") == 3
-    # the same message in a file says the same
-    (tmp_path / "whole.hl7").write_bytes(b"\r".join((first, second, third)))
-    tabellion("convert", str(tmp_path / "whole.hl7"), "--out", str(tmp_path / "out"))
-    (file,) = (tmp_path / "out").rglob("*.json")
-    converted = [entry["resource"]["resourceType"] for entry in json.loads(file.read_text())["entry"]]
-    assert sorted(converted) == sorted(kinds)
+    assert [row.status for row in rows] == ["joined", "joined", "settled"]
+    shown = show(open_folder(data), load(tmp_path / "data.toml", {}), rows[2].id)
+    assert shown.detail["parts"] == [row.id for row in rows]
+    (unit,) = units(b"\r".join((first, second, third)))  # as they would stand in a file
+    assert shown.raw == unit.body
+    assert (shown.bundle or b"").count(b'"resourceType":"Observation"') == 3
     # a beginning without an end
     lone = first.replace(b"|L00000002|", b"|L00000003|", 1)
     with Service(data, CONFIG.format(1)) as service:
         assert asyncio.run(send(service, lone)) == ["AA"]
         until = time.monotonic() + 30
-        while settled(data)["dead_letters"] == 0:
+        while not letters(open_folder(data)):
             assert time.monotonic() < until
+            time.sleep(0.1)
         assert service.stop() == 0
-    (letter,) = tabellion("deadletters", "list", "--json", "--data", str(data)).stdout.splitlines()
-    assert json.loads(letter)["cause"] == "incomplete"
-    tabellion("doctor", "--data", str(data))
+    assert [letter.cause for letter in letters(open_folder(data))] == ["incomplete"]
+    assert first_fault(open_folder(data)) is None
