@@ -109,11 +109,13 @@ class DataFolder:
     def drop_segments(self, received_before: int) -> list[str]:
         """Retention: remove journal segments received before a time (microseconds) that nothing needs any more.
 
-        What is not settled or is on hold stays, and so does every later segment; dead letters have their own copy.
+        What is not settled, is on hold or is a part of a message that isn't settled stays, and so does every later
+        segment; dead letters of messages that came whole have their own copy.
         """
         with closing(self.state_reader()) as state:
-            held = state.held(1)
-            return drop_before(self.journal_path, min([state.cursor() + 1, *held]), received_before)
+            part = state.first_part()
+            needed = [state.cursor() + 1, *state.held(1), *([] if part is None else [part])]
+            return drop_before(self.journal_path, min(needed), received_before)
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold the folder as its one service; InUse if another process does."""

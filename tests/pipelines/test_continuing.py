@@ -141,11 +141,15 @@ def test_what_is_no_part_stays_what_it_is(sender: Sender) -> None:
 def test_order_between_connections_only_where_the_channel_says_so(sender: Sender) -> None:
     parts = sender.cut(oru("20260301080000+0100", *VALUES, control_id="M"), [3, 5])
     wide = sender.keep([parts[2], parts[0], parts[1]], "wide")
+    with closing(sender.folder.state_reader()) as state:
+        assert state.first_part() is None
     early = sender.keep(parts[2:] + parts[:2])
     sender.settle()
     assert [sender.outcome(seq)[0] for seq in wide] == ["joined", "joined", "settled"]
     assert sender.outcome(wide[2])[1]["parts"] == [wide[1], wide[2], wide[0]]
     assert [sender.outcome(seq)[0] for seq in early] == ["settled", "part", "part"]
+    with closing(sender.folder.state_reader()) as state:
+        assert state.first_part() == early[1]
 
 
 def test_again_anew_and_never_whole(sender: Sender) -> None:
@@ -186,6 +190,8 @@ def test_parts_that_make_no_message_and_too_many(sender: Sender, monkeypatch: py
     assert sender.outcome(seqs[1])[1]["parts"] == seqs
     assert replay(sender.folder, sender.settings, seqs[1:]).failed == 1
     assert sender.outcome(seqs[1])[1]["parts"] == seqs
+    with closing(sender.folder.state_reader()) as state:
+        assert state.first_part() == seqs[0]  # a dead letter has a copy of its last part only
     monkeypatch.setattr(continuing, "PARTS_MAX", 2)
     many = sender.keep(sender.cut(oru("20260301080000+0100", *VALUES, control_id="M"), [2, 3, 4]))
     sender.settle()
