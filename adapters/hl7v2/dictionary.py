@@ -55,12 +55,11 @@ class Dictionary:
 
     def fields(self, segment: str) -> tuple[Field, ...] | None:
         """The segment's fields, field 1 first; None if this version has no such segment."""
-        rows = self.segments.get(segment)
-        return None if rows is None else tuple(Field(*row) for row in rows)  # type: ignore[arg-type]
+        return _fields(self.version, segment) if segment in self.segments else None
 
     def components(self, datatype: str) -> tuple[Component, ...]:
         """The data type's components, component 1 first; none if it is primitive or unknown."""
-        return tuple(Component(*row) for row in self.types.get(datatype, ()))  # type: ignore[arg-type]  # JSON rows
+        return _components(self.version, datatype) if datatype in self.types else ()
 
     def codes(self, table: str) -> frozenset[str]:
         """The codes of a table ('0001'); none if the version lists none."""
@@ -84,6 +83,17 @@ def load(version: str) -> Dictionary:
         file.seek(start + offset)
         content = json.loads(zlib.decompress(file.read(length)))
     return Dictionary(version, content["structures"], content["segments"], content["types"], content["tables"])
+
+
+# sized for a few versions in use at a time: conformance asks for these at every field
+@lru_cache(maxsize=1024)
+def _fields(version: str, segment: str) -> tuple[Field, ...]:
+    return tuple(Field(*row) for row in load(version).segments[segment])  # type: ignore[arg-type]  # JSON rows
+
+
+@lru_cache(maxsize=1024)
+def _components(version: str, datatype: str) -> tuple[Component, ...]:
+    return tuple(Component(*row) for row in load(version).types[datatype])  # type: ignore[arg-type]  # JSON rows
 
 
 @lru_cache(maxsize=1024)

@@ -166,7 +166,9 @@ class _Fields:
         for number, definition in enumerate(fields, 1):
             if segment.name == "MSH" and number <= 2:
                 continue
-            yield from self._field(number, definition, segment.field(number))
+            text = segment.field(number)
+            if text or definition.least:  # most fields are empty, and may be
+                yield from self._field(number, definition, text)
         for number in range(len(fields) + 1, len(segment.fields)):
             if segment.field(number):
                 text = f"version {self._book.version} has no {segment.name}-{number}"
@@ -232,6 +234,8 @@ class _Fields:
             return
         for number, component in enumerate(components, 1):
             part = parts[number - 1] if number <= len(parts) else ""
+            if not part and not component.least:
+                continue
             inner = table if number == 1 and datatype in _CODED and table else component.table
             yield from self._length(part, datatype, number, (*at, number))
             yield from self._component(part, component, inner, (*at, number), depth)
