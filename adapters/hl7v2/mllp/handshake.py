@@ -30,11 +30,18 @@ async def accept(listening: socket.socket, shared: Shared, context: Callable[[],
         except OSError:  # no file descriptors left, or the like
             await asyncio.sleep(_REST)
             continue
-        peer = Peer(f"{address[0]}:{address[1]}")
-        if shared.admit(peer):
-            Handshake(shared, peer, sock, context())
-        else:
-            sock.close()
+        # in a call of its own: what goes wrong with one socket is the loop's to report, and does not end the accepting
+        loop.call_soon(_accepted, shared, sock, address, context)
+
+
+def _accepted(
+    shared: Shared, sock: socket.socket, address: tuple[str, int], context: Callable[[], ssl.SSLContext]
+) -> None:
+    peer = Peer(f"{address[0]}:{address[1]}")
+    if shared.admit(peer):
+        Handshake(shared, peer, sock, context())
+    else:
+        sock.close()
 
 
 class Handshake:
