@@ -15,6 +15,7 @@ _FIRST_BYTES = (
     (b"M\0S\0H\0", "utf-16-le"),
     (b"\0M\0S\0H", "utf-16-be"),
 )
+_ENVELOPE = ("FHS", "BHS", "BTS", "FTS")  # of a batch file: they end a message; their counts are not looked at
 _BEFORE = frozenset("\r\n\x0b\ufeff")
 _ENDS = frozenset("\r\n\x0b\x1c")
 _NAME = re.compile("[0-9A-Za-z]").match
@@ -38,16 +39,20 @@ def split(data: bytes) -> Iterator[bytes]:
     def unit(place: int) -> str:
         return data[place : place + width].decode(name, "replace")
 
-    first = "MSH".encode(name)
     starts = []
-    at = data.find(first)
-    while at >= 0:
-        behind = unit(at + len(first))
-        if at % width == 0 and (not at or unit(at - width) in _BEFORE) and len(behind) == 1 and not _NAME(behind):
-            starts.append(at)
-        at = data.find(first, at + 1)
-    ends = [*starts[1:], len(data)][: len(starts)]  # none where there is no start
-    for start, end in zip(starts, ends, strict=True):
+    for segment in ("MSH", *_ENVELOPE):
+        first = segment.encode(name)
+        at = data.find(first)
+        while at >= 0:
+            behind = unit(at + len(first))
+            begins = at % width == 0 and (not at or unit(at - width) in _BEFORE) and not _NAME(behind)
+            if begins and (len(behind) == 1 or segment != "MSH"):  # an envelope segment may be a name alone
+                starts.append((at, segment))
+            at = data.find(first, at + 1)
+    starts.sort()
+    ends = [at for at, _ in starts[1:]] + [len(data)]
+    for (start, segment), end in zip(starts, ends, strict=False):
         while end > start and ((end - start) % width or unit(end - width) in _ENDS):
             end -= (end - start) % width or width
-        yield data[start:end]
+        if segment == "MSH":
+            yield data[start:end]

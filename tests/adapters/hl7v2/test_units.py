@@ -116,6 +116,8 @@ def test_wide_files(codec: str) -> None:
     """The same cut in UTF-16 and UTF-32."""
     text = "\ufeff" + (A + b"\r\n" + B + b"\r").decode()
     assert [body.decode(codec).encode() for body in bodies(text.encode(codec))] == [A, B]
+    batch = "\ufeff" + "\r".join(["FHS|^~\\&", "BHS|^~\\&", A.decode(), "BTS|1", "BHS", B.decode(), "BTS", "FTS|2"])
+    assert [body.decode(codec).encode() for body in bodies(batch.encode(codec))] == [A, B]
 
 
 pieces = st.lists(
