@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.hl7v2.mllp import NoAnswer, Sender, acknowledged
+from adapters.hl7v2.mllp import NoAnswer, Sender, Tls, TlsFiles, acknowledged, client_context
+from tests.support.certificates import Authority
 from tests.support.load import message
 from tests.support.service import Service, settled, tabellion
 
@@ -171,12 +172,15 @@ def test_the_answer_says_what_became_of_it(tmp_path: Path) -> None:
 
 def test_nothing_is_lost_and_nobody_waits_for_it(tmp_path: Path) -> None:
     """While nothing is mapped: AR in time, the other channel as fast as ever, over the same listener. Killed before
-    the answer: sent again it has one, and has taken effect once."""
+    the answer: sent again it has one, and has taken effect once. All of it over mutual TLS."""
     data = tmp_path / "data"
+    ca = Authority(tmp_path / "pki")
+    secure = f'[mllp]\ntls_certificate = "{ca.issue("server")}"\ntls_ca = "{ca.path}"\n'
+    tls = Tls(client_context(TlsFiles(str(ca.issue("client")), ca=str(ca.path))), "server")
 
     async def late(service: Service) -> None:
-        lab = await Sender.connect(service.host, service.port, 60)
-        rest = await Sender.connect(service.host, service.port, 60)
+        lab = await Sender.connect(service.host, service.port, 60, tls)
+        rest = await Sender.connect(service.host, service.port, 60, tls)
         assert said(await rest.send(message(1), 60))[0] == "AA"
         with writer_stopped(service):
             waiting = asyncio.create_task(lab.send(result(1), 60))
@@ -199,17 +203,17 @@ def test_nothing_is_lost_and_nobody_waits_for_it(tmp_path: Path) -> None:
             assert code == "AA"
 
     async def one(service: Service, number: int) -> str:
-        sender = await Sender.connect(service.host, service.port, 60)
+        sender = await Sender.connect(service.host, service.port, 60, tls)
         try:
             return said(await sender.send(result(number), 60))[0]
         finally:
             await sender.close()
 
     async def killed(service: Service) -> None:
-        lab = await Sender.connect(service.host, service.port, 60)
+        lab = await Sender.connect(service.host, service.port, 60, tls)
         with writer_stopped(service):
             waiting = asyncio.create_task(lab.send(result(50, good=False), 60))
-            other = await Sender.connect(service.host, service.port, 60)
+            other = await Sender.connect(service.host, service.port, 60, tls)
             second = asyncio.create_task(other.send(result(51), 60))
             await asyncio.sleep(0.5)
             assert not waiting.done()
@@ -221,19 +225,19 @@ def test_nothing_is_lost_and_nobody_waits_for_it(tmp_path: Path) -> None:
             await sender.close()
 
     async def back(service: Service) -> None:
-        lab = await Sender.connect(service.host, service.port, 60)
+        lab = await Sender.connect(service.host, service.port, 60, tls)
         assert said(await lab.send(result(50, good=False), 60)) == ("AE", PLACES[b"2.5.1"])
         assert said(await lab.send(result(51), 60)) == ("AA", [])
         await lab.close()
 
-    with Service(data, config(tmp_path, 3)) as service:
+    with Service(data, secure + config(tmp_path, 3)) as service:
         wait_for_writer(service, 1)
         asyncio.run(late(service))
         assert service.stop() == 0
-    with Service(data, config(tmp_path, 60)) as service:
+    with Service(data, secure + config(tmp_path, 60)) as service:
         wait_for_writer(service, 2)
         asyncio.run(killed(service))
-    with Service(data, config(tmp_path, 60)) as service:
+    with Service(data, secure + config(tmp_path, 60)) as service:
         asyncio.run(back(service))
         assert settled(data)["dead_letters"] == 1
         assert service.stop() == 0
