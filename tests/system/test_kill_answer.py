@@ -15,7 +15,7 @@ from pipelines.doctor import first_fault
 from tests.support.load import HospitalSender, seed
 from tests.support.service import Service, settled
 
-CONFIG = '[pipeline]\nmappers = 1\n[channels.load]\nanswer_after = "map"\n'
+CONFIG = '[pipeline]\nmappers = 1\n[channels.load]\nanswer_after = "map"\nanswer_within = 60\n'
 STEPS = ("after-commit-before-ack", "inside-batch-commit")
 ROUNDS = 60
 SOAK_SLICE_ROUNDS = 6
