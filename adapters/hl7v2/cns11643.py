@@ -7,7 +7,9 @@ other (the runs are those of the GNU C library's tables). What stands in the pla
 from __future__ import annotations
 
 import codecs
+import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ __all__ = ["NAME"]
 
 NAME = "tabellion.cns11643"
 _PLANE = 94 * 94
+_WHY = "no character of planes 1 and 2"
+_PIECES = re.compile(
+    rb"[\x00-\x7f]+|\x8e[\xa1-\xb0][\xa1-\xfe]{2}|[\xa1-\xfe]{2}|[\x80-\x8d\x8f-\xa0\xff]+|[\x80-\xff]"
+)
 # place in CNS 11643 (plane, row and cell as one number) and in Big5 (rows of 157), and how many follow each other
 _TABLE = """
 0/0/5 6/6/8 15/15/6 21/23/2 24/22/1 29/29/44 73/74/1 74/73/1 75/75/22 98/98/1 100/100/27 127/128/1 128/127/1
@@ -32,16 +38,11 @@ _TABLE = """
 16425/13914/1 16426/13871/43 16469/13915/1 16470/13917/11 16481/13916/1 16482/13928/4 22815/5202/1
 """
 _RUNS = [tuple(map(int, run.split("/"))) for run in _TABLE.split()]
-_STARTS = [run[0] for run in _RUNS]
 _BY_BIG5 = sorted(_RUNS, key=lambda run: run[1])
 _BIG5_STARTS = [run[1] for run in _BY_BIG5]
 
 
-def _big5(place: int) -> str | None:
-    index = bisect_right(_STARTS, place) - 1
-    start, other, count = _RUNS[index] if index >= 0 else (0, 0, 0)
-    if not start <= place < start + count:
-        return None
+def _big5(start: int, other: int, place: int) -> str:
     row, cell = divmod(other + place - start, 157)
     return bytes((row + 0xA1, cell + 0x40 if cell < 63 else cell + 0x62)).decode("big5")
 
@@ -61,29 +62,32 @@ def _euc(char: str) -> bytes | None:
     return bytes((row + 0xA1, cell + 0xA1)) if plane == 0 else bytes((0x8E, plane + 0xA1, row + 0xA1, cell + 0xA1))
 
 
+@lru_cache(maxsize=1)
+def _characters() -> dict[bytes, str]:
+    """Each character by its bytes; those of plane 1 also with its number in front."""
+    found: dict[bytes, str] = {}
+    for start, other, count in _RUNS:
+        for place in range(start, start + count):
+            plane, rest = divmod(place, _PLANE)
+            cell = bytes((rest // 94 + 0xA1, rest % 94 + 0xA1))
+            char = _big5(start, other, place)
+            found[bytes((0x8E, plane + 0xA1)) + cell] = char
+            if not plane:
+                found[cell] = char
+    return found
+
+
 def _decode(data: Buffer, errors: str = "strict", /) -> tuple[str, int]:
     body = bytes(data)
+    known, handle = _characters(), codecs.lookup_error(errors)
     parts: list[str] = []
-    at = 0
-    while at < len(body):
-        size = 1 if body[at] < 128 else 4 if body[at] == 0x8E else 2
-        char = chr(body[at]) if size == 1 else _char(body[at : at + size], size)
+    for found in _PIECES.finditer(body):
+        piece = found[0]
+        char = piece.decode("ascii") if piece[0] < 128 else known.get(piece)
         if char is None:
-            error = UnicodeDecodeError(NAME, body, at, at + 1, "no character of planes 1 and 2")
-            found, at = codecs.lookup_error(errors)(error)
-            char = str(found)
-        else:
-            at += size
+            char = str(handle(UnicodeDecodeError(NAME, body, found.start(), found.end(), _WHY))[0])
         parts.append(char)
     return "".join(parts), len(body)
-
-
-def _char(part: bytes, size: int) -> str | None:
-    row, cell = part[-2:] if len(part) == size else (0, 0)
-    plane = 0 if size == 2 else part[1] - 0xA1
-    if not (0xA1 <= row <= 0xFE and 0xA1 <= cell <= 0xFE and 0 <= plane < 16):
-        return None
-    return _big5(plane * _PLANE + (row - 0xA1) * 94 + cell - 0xA1)
 
 
 def _encode(text: str, errors: str = "strict", /) -> tuple[bytes, int]:
@@ -91,7 +95,7 @@ def _encode(text: str, errors: str = "strict", /) -> tuple[bytes, int]:
     for at, char in enumerate(text):
         part = char.encode("ascii") if char.isascii() else _euc(char)
         if part is None:
-            raise UnicodeEncodeError(NAME, text, at, at + 1, "no character of planes 1 and 2")
+            raise UnicodeEncodeError(NAME, text, at, at + 1, _WHY)
         parts.append(part)
     return b"".join(parts), len(text)
 
