@@ -43,12 +43,9 @@ def read(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     text, charset, body = _text(body, issues)
     header = text.partition("\r")[0]
     delimiters = delimiter_rules.parse(header, issues)
-    segments = _segments(text, delimiters, limits, issues)
+    segments, by_name = _segments(text, delimiters, limits, issues)
     if text.count(delimiters.field) > limits.fields or text.count(delimiters.repetition or "\r") > limits.repetitions:
         _check(segments, delimiters.repetition, limits)
-    by_name: dict[str, list[Segment]] = {}
-    for segment in segments:
-        by_name.setdefault(segment.name, []).append(segment)
     msh = segments[0]
     kind = _kind(msh.field(9)[:_HEADER_TEXT], msh.field(12)[:_HEADER_TEXT], delimiters, charset)
     issues.extend(kind.issues)
@@ -173,13 +170,16 @@ def _components(text: str, delimiters: Delimiters, count: int) -> list[str]:
     return [part.strip() for part in parts[:count]] + [""] * (count - len(parts))
 
 
-def _segments(text: str, delimiters: Delimiters, limits: Limits, issues: list[Issue]) -> list[Segment]:
+def _segments(
+    text: str, delimiters: Delimiters, limits: Limits, issues: list[Issue]
+) -> tuple[list[Segment], dict[str, list[Segment]]]:
+    """In their order, and by name."""
     separator = delimiters.field
     lines = text.split("\r")
     if len(lines) > limits.segments:
         raise LimitError("lines", limits.segments)
     segments: list[Segment] = []
-    numbers: dict[str, int] = {}
+    by_name: dict[str, list[Segment]] = {}
     tail: list[str] = []  # pieces that continue the last field of the last segment, joined once
     for line in lines:
         if not line:
@@ -204,12 +204,15 @@ def _segments(text: str, delimiters: Delimiters, limits: Limits, issues: list[Is
             fields.insert(1, separator)
             if segments:
                 issues.append(Issue("error", "structure", None, None, "a second MSH inside the message"))
-        number = numbers.get(name, 0) + 1
-        numbers[name] = number
-        segments.append(Segment(name, fields, number, len(segments)))
+        same = by_name.get(name)
+        if same is None:
+            same = by_name[name] = []
+        segment = Segment(name, fields, len(same) + 1, len(segments))
+        same.append(segment)
+        segments.append(segment)
     if tail:
         _flush(segments[-1], tail)
-    return segments
+    return segments, by_name
 
 
 def _segment_fields(line: str, separator: str) -> list[str]:

@@ -306,7 +306,12 @@ class _Writer:
         lines += [
             f"{indent}if codec.repetition in {text} or {text} == '\"\"': {long}",
             f"{indent}else:",
-            f"{indent} e = {self.constant(emit.kept)}(at, piece=(position, {emit.field}, 0, {text}, 0, 0))",
+            f"{indent} x = at.run.emitted.get(({emit.number}, {text}, 0))",
+            f"{indent} if x is None:",
+            f"{indent}  e = {self.constant(emit.kept)}(at, piece=(position, {emit.field}, 0, {text}, 0, 0))",
+            f"{indent} else:",
+            f"{indent}  e, rule, bit, m = x",
+            f"{indent}  e.trace.append((rule, position, {emit.field}, 0, bit, m))",
             f"{indent} if e is None: {long}",
             f"{indent} else:",
             f"{indent}  resource.wrote = True",

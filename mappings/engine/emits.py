@@ -160,7 +160,7 @@ def emitting(row: Row, compiler: RowCompiler) -> tuple[Step, Emit | None]:
     short = None
     if source.owner == compiler.own and not source.component and not source.repetition and not links and not label:
         taken = partial(kept, plan=plan, key=key, number=number)
-        short = Emit(source.field, taken, place, *_first(row, compiler))
+        short = Emit(source.field, number, taken, place, *_first(row, compiler))
     return emit, short
 
 

@@ -60,7 +60,7 @@ def kept(seat: Seat, plan: Plan, key: Key | None, number: int, piece: Fetched) -
     again = run.emitted.get(short)
     if again is not None:
         # this message has said it already: only where it says it again is new
-        first, (rule, bit, marks) = again
+        first, rule, bit, marks = again
         first.trace.append((rule, position, field, repetition, shift + bit, marks))
         return first  # type: ignore[no-any-return]
     codec = run.codec
@@ -78,8 +78,8 @@ def kept(seat: Seat, plan: Plan, key: Key | None, number: int, piece: Fetched) -
     resource = _taken(copies, run, seat.scope, position)
     if resource is None:
         return None
-    run.emitted[short] = resource, trace
     rule, bit, marks = trace
+    run.emitted[short] = resource, rule, bit, marks
     resource.trace.append((rule, position, field, repetition, shift + bit, marks))
     return resource
 

@@ -67,6 +67,7 @@ class Emit:
     reference goes into the register like a value of `Plain`. `place`: None if no reference is written."""
 
     field: int
+    number: int  # under which `Run.emitted` has what this message has made of the text already
     kept: Callable[..., Any]
     place: Callable[..., bool] | None
     register: tuple[str, str]

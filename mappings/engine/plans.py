@@ -183,7 +183,7 @@ class Plan:
             self.templates.run(seat)
         self.body(seat)
         if self.finals or self.replaced[0]:
-            seat.resource.deferred.append((self, seat))
+            seat.resource.deferred += ((self, seat),)
         if self.excused:
             if seat.piece is None:
                 seat.run.excuses.append((self.excused, seat.segment))

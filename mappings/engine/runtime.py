@@ -104,7 +104,7 @@ class Resource:
         self.ranks: dict[Register, int] = {}
         self.items: dict[tuple[str, str, int, int], dict[str, Any]] = {}  # path, slot, seat, repetition (-1: any)
         self.trace: list[Trace] = []
-        self.deferred: list[tuple[Any, Seat]] = []
+        self.deferred: tuple[tuple[Any, Seat], ...] = ()
         self.undo: list[Any] | None = None
         self.copy: Any = None  # what it was made from if it was kept (kept.Copy)
         self.shape: Shape | None = None  # of its registers, once they are there; None again when one goes
@@ -180,7 +180,7 @@ class Run:
     def close(self) -> None:
         """Undo what refers back and forth, so that the message's objects go at once and not with the collector."""
         for resource in self.resources:
-            resource.deferred = []
+            resource.deferred = ()
             resource.scope = NOWHERE
         self.emitted.clear()
 

@@ -90,11 +90,12 @@ class Templates:
         if template is None:
             self._long(seat, memo, name)
             return
-        if resource.undo is not None or not resource.registers.keys().isdisjoint(template.registers):
+        registers = resource.registers
+        if resource.undo is not None or (registers and not registers.keys().isdisjoint(template.registers)):
             self.block(seat)
             return
         template.used = True
-        resource.registers.update(template.registers)
+        registers.update(template.registers)
         if template.ranks:
             resource.ranks.update(template.ranks)
         if template.traces:
