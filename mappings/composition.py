@@ -48,25 +48,25 @@ def shape_of(registers: Mapping[Register, object]) -> Shape:
     return shape
 
 
-def compose(registers: Mapping[Register, JsonValue], shape: Shape | None = None) -> dict[str, JsonValue]:
+def compose(registers: Mapping[Register, Any], shape: Shape | None = None) -> dict[str, JsonValue]:
     """The elements of a resource; a register whose value is None is left out. `shape`: theirs, if it is known.
 
     Slots of one element follow each other in natural order; an outer register comes before one inside it.
     """
     values = list(registers.values())
-    if None in values:
+    if not all(values) and None in values:
         return compose({register: value for register, value in registers.items() if value is not None})
     if shape is None:
         shape = shape_of(registers)
-    resource = {name: values[at] for name, at in shape.plain}
+    resource: dict[str, JsonValue] = {name: values[at] for name, at in shape.plain}
     for at in shape.choices:
-        resource.update(cast("dict[str, JsonValue]", values[at]))
+        resource.update(values[at])
     for parents, name, at in shape.inner:
         _place(_inside(resource, parents), name, values[at])
     for parents, name, slots in shape.lists:
         place = _inside(resource, parents)
         for at in slots:
-            _extend(place, name, cast("list[JsonValue]", values[at]))
+            _extend(place, name, values[at])
     return resource
 
 

@@ -161,17 +161,22 @@ def raw_text(path: SourcePath, own: str | None) -> Raw:
 
 
 def _own_leaf(path: SourcePath) -> Callable[[Seat], str]:
-    """A component of the first repetition that has it; the way of `_parts`, without its bookkeeping."""
+    """A component of the first repetition of the seat's own field that has it."""
+    leaf = leaf_of(path)
+    return lambda seat: leaf(seat.fields, seat.codec)
+
+
+def leaf_of(path: SourcePath) -> Callable[[list[str], Codec], str]:
+    """A component of the first repetition that has it, in the fields of its segment; the way of `_parts`, without its
+    bookkeeping."""
     number, index, below = path.field, path.component - 1, path.subcomponent - 1
 
-    def leaf(seat: Seat) -> str:
-        fields = seat.fields
+    def leaf(fields: list[str], codec: Codec) -> str:
         if number >= len(fields):
             return ""
         text = fields[number]
         if not text:
             return ""
-        codec = seat.codec
         for repetition in text.split(codec.repetition) if codec.repetition in text else (text,):
             parts = repetition.split(codec.component)
             if index < len(parts) and parts[index]:

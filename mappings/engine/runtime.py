@@ -14,7 +14,7 @@ from adapters.hl7v2 import Issue, Message, Segment
 from mappings.composition import Register, Shape
 from mappings.engine.codec import Codec, Marks
 from mappings.engine.datatypes import Value
-from mappings.engine.fetching import Fetch, fetcher, raw_text
+from mappings.engine.fetching import Fetch, fetcher, leaf_of
 from mappings.engine.layout import Layout, Site
 from mappings.engine.sources import parse
 from mappings.values import MapSettings
@@ -256,16 +256,20 @@ def _texts(seat: Seat, path: str) -> list[str]:
 def _text(path: str, own: str | None) -> Callable[[Seat], str]:
     """The first of the texts at a path, '' without."""
     parsed = parse(path, None if own is not None else path.partition(".")[0])
-    if parsed is None or own != parsed.owner or not parsed.component or parsed.repetition:
+    if parsed is None or own is None or not parsed.component or parsed.repetition:
         return lambda seat: next(iter(_texts(seat, path)), "")
-    leaf = raw_text(parsed, own).call
+    leaf, owner = leaf_of(parsed), parsed.owner
 
     def text(seat: Seat) -> str:
-        found = leaf(seat)
-        if found.isalnum():
-            return found
+        fields = seat.fields
+        if owner != own:
+            there = seat.scope.find(owner)
+            if not there:
+                return ""
+            fields = there[0].fields
         codec = seat.codec
-        return codec.plain(found.partition(codec.subcomponent)[0])
+        found = leaf(fields, codec)
+        return found if found.isalnum() else codec.plain(found.partition(codec.subcomponent)[0])
 
     return text
 
