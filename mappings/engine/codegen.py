@@ -359,7 +359,7 @@ class _Writer:
         if plain.first is not None:
             lines.append(f"{indent}elif {key} not in registers:")
             if plain.set:
-                lines.append(f"{indent} v = {self.constant(merged)}(v, {self.constant(plain.set)})")
+                lines += [f"{indent} {line}" for line in self.dressed(plain)]
             self.begin(plain, key, f"{indent} ")
             if plain.rank:
                 lines.append(f"{indent} resource.ranks[{key}] = {plain.rank}")
@@ -368,6 +368,15 @@ class _Writer:
         lines += [f"{indent} {line}" for line in wrote]
         if status:
             lines.append(f"{indent}else: r = 0")
+
+    def dressed(self, plain: Plain) -> list[str]:
+        """The lines that put literals into the value v."""
+        # what a data type map makes anew for each text is the row's own
+        fresh = plain.made.datatype and not plain.made.memo
+        if not fresh or any(len(steps) > 1 or steps[0][1] for steps, _ in plain.set):
+            return [f"v = {self.constant(merged)}(v, {self.constant(plain.set)})"]
+        names = [(steps[0][0], self.constant(value)) for steps, value in plain.set]
+        return [f"if {name!r} not in v: v[{name!r}] = {value}" for name, value in names]
 
     def rendered(self, value: Any) -> str:
         """An expression that makes a value anew."""
