@@ -10,7 +10,8 @@ from adapters.fhir import definitions
 from mappings.engine.events import compile_events
 from mappings.engine.grammar import Row
 from mappings.engine.library import Library, row_ids
-from mappings.engine.messages import PROVENANCE, compile_message
+from mappings.engine.messages import compile_message
+from mappings.engine.provenance import PROVENANCE
 from mappings.engine.workshop import Workshop
 from mappings.engine.yamlfile import Dict, List, line_of
 from mappings.errors import MapError, MapErrors

@@ -18,17 +18,15 @@ from mappings.engine.grammar import MessageMap, MessageRow
 from mappings.engine.keys import Key, compile_key, nearest
 from mappings.engine.layout import Layout
 from mappings.engine.plans import PlaceScene, Plan
-from mappings.engine.runtime import NOWHERE, Resource, Run, Scope, Seat
+from mappings.engine.provenance import PROVENANCE, begin
+from mappings.engine.runtime import NOWHERE, Resource, Run, Scope, Seat, scopes_of
 from mappings.errors import MapError
 from mappings.ids import id_of, named
 
 if TYPE_CHECKING:
     from mappings.engine.workshop import Workshop
 
-__all__ = ["PROVENANCE", "MessagePlan", "Row", "compile_message", "run_rows"]
-
-PROVENANCE = "provenance"
-"""The built-in label of the one Provenance."""
+__all__ = ["MessagePlan", "Row", "compile_message", "run_rows"]
 
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 
@@ -127,11 +125,18 @@ def _excused(message: MessageMap) -> dict[str, dict[int, list[tuple[int, int, st
     return found
 
 
-def run_rows(layout: Layout, run: Run, scopes: list[Scope]) -> None:
-    """Every row at every place of its path."""
-    segments = run.message.segments
+def run_rows(layout: Layout, runs: Sequence[Run]) -> None:
+    """Every row at every place of its path, on messages of one layout side by side."""
+    work = []
+    for run in runs:
+        segments = run.message.segments
+        scopes = scopes_of(layout, segments)
+        run.root = scopes[0]
+        begin(run)
+        work.append((run, scopes, segments))
     for row, site, position in layout.steps:
-        _run_row(row, run, scopes[site], segments[position] if position >= 0 else None)
+        for run, scopes, segments in work:
+            _run_row(row, run, scopes[site], segments[position] if position >= 0 else None)
 
 
 def _run_row(row: Row, run: Run, scope: Scope, segment: Segment | None) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mappings.engine.messages import PROVENANCE
 from mappings.engine.runtime import Resource, Run
 from mappings.entities import hash_entity
 from mappings.ids import resource_id
 
-__all__ = ["begin", "complete"]
+__all__ = ["PROVENANCE", "begin", "complete"]
+
+PROVENANCE = "provenance"
+"""The built-in label of the one Provenance."""
 
 _ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 
