@@ -58,8 +58,20 @@ def pure(
     validator: Validator | None = None,
 ) -> Mapped:
     """The pure half in one go: map ─► translate ─► check."""
-    mapped = translate(map(body, maps, settings), translator)
-    return check(mapped, level, validator, lambda: maps.explain(body, settings))
+    return proven(map(body, maps, settings), body, maps, settings, level, translator, validator)
+
+
+def proven(
+    mapped: Mapped,
+    body: bytes,
+    maps: Maps,
+    settings: MapSettings,
+    level: str,
+    translator: Translator | None = None,
+    validator: Validator | None = None,
+) -> Mapped:
+    """The pure half of what is mapped already: translate ─► check."""
+    return check(translate(mapped, translator), level, validator, lambda: maps.explain(body, settings))
 
 
 def carry(mapped: Mapped, channel: Channel, table: Ownership, key: bytes) -> Spoken:

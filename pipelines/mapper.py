@@ -7,14 +7,14 @@ it costs that message and no other. A failure's text names classes, places and o
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
-from mappings import MappingError, MapSettings
+from mappings import Mapped, MappingError, MapSettings
 from pipelines import journey
 from pipelines.channels import Channel
 from pipelines.errors import CheckFailed, MapperFailed
@@ -105,16 +105,48 @@ class Mapper:
         try:
             route = self._route(channel)
             causes = route.source.causes
-            refused = route.source.refuses(route.channel, body)
-            if refused is not None:
-                return Failure("refused", refused.place, refused.text)
-            found = () if route.profile is None else breaches(body, route.profile)
-            if found and route.channel.answer_after == "map" and refuses(found):
-                return _breached(found)
-            mapped = journey.pure(body, route.maps, route.settings, route.level, route.translator, route.validator)
-            return journey.carry(flagged(mapped, found), route.channel, self._ownership, self._key)
+            found, kept_out = _admitted(route, body)
+            if kept_out is not None:
+                return kept_out
+            return self._carried(route, body, route.maps.map(body, route.settings), found)
         except Exception as error:  # noqa: BLE001 (the boundary, see above)
             return replace_patients(failure(error, causes), self.patients(channel, body))
+
+    def map_many(self, jobs: Sequence[tuple[str, bytes]]) -> list[Result]:
+        """Some messages, as (channel, bytes), each as `map` would; those of one channel are mapped together."""
+        results: dict[int, Result] = {}
+        channels: dict[str, list[int]] = {}
+        for at, (channel, _) in enumerate(jobs):
+            channels.setdefault(channel, []).append(at)
+        for channel, places in channels.items():
+            try:
+                results.update(self._together(channel, places, jobs))
+            except Exception:  # noqa: BLE001 (the boundary: one of them fails, and alone it costs no other)
+                results.update({at: self.map(*jobs[at]) for at in places})
+        return [results[at] for at in range(len(jobs))]
+
+    def _together(self, channel: str, places: list[int], jobs: Sequence[tuple[str, bytes]]) -> dict[int, Result]:
+        route = self._route(channel)
+        results: dict[int, Result] = {}
+        admitted: list[tuple[int, bytes, tuple[Breach, ...]]] = []
+        for at in places:
+            body = jobs[at][1]
+            found, kept_out = _admitted(route, body)
+            if kept_out is not None:
+                results[at] = kept_out
+            else:
+                admitted.append((at, body, found))
+        mapped = route.maps.map_many([body for _, body, _ in admitted], route.settings)
+        for (at, body, found), each in zip(admitted, mapped, strict=True):
+            results[at] = self._carried(route, body, each, found)
+        return results
+
+    def _carried(self, route: _Route, body: bytes, mapped: Mapped, found: tuple[Breach, ...]) -> Spoken:
+        """What a mapped message says, translated and checked, ready to be settled."""
+        proven = journey.proven(
+            mapped, body, route.maps, route.settings, route.level, route.translator, route.validator
+        )
+        return journey.carry(flagged(proven, found), route.channel, self._ownership, self._key)
 
     def patients(self, channel: str, body: bytes) -> tuple[str, ...]:
         """Whose message it is, from what names its patients alone; () if not even that can be read."""
@@ -146,6 +178,17 @@ class Mapper:
             known,
             profile(channel.profile),
         )
+
+
+def _admitted(route: _Route, body: bytes) -> tuple[tuple[Breach, ...], Failure | None]:
+    """The breaches of the channel's profile, and why the message goes no further, if so."""
+    refused = route.source.refuses(route.channel, body)
+    if refused is not None:
+        return (), Failure("refused", refused.place, refused.text)
+    found = () if route.profile is None else breaches(body, route.profile)
+    if found and route.channel.answer_after == "map" and refuses(found):
+        return found, _breached(found)
+    return found, None
 
 
 def config_of(

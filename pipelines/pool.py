@@ -2,7 +2,8 @@
 
 The parent never blocks on a pipe: each process has a thread that reads jobs as they come. A process that dies, or takes
 too long over one message, is started again and its other messages are given out anew; the message it had in hands is
-tried once more, and then a dead letter. `Inline` is the same without processes.
+tried once more, and then a dead letter. Small messages that wait are mapped some at a time; if that ends a process,
+each of them is given out alone, so that it is seen which one it was. `Inline` is the same without processes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -27,6 +28,8 @@ from pipelines.memory import settle_in
 from pipelines.said import Spoken
 
 ATTEMPTS = 2
+BATCH = 8  # messages mapped side by side: as many as fit in the caches
+BATCH_BODY = 32 << 10  # bytes of a message that may be one of them
 START_SECONDS = 120.0
 _START_FAILURES = 3
 
@@ -39,6 +42,12 @@ class _Job(msgspec.Struct, array_like=True):
     mode: int
     channel: str
     body: bytes
+    alone: bool = False  # it was in hands when a process ended
+
+    @property
+    def joins(self) -> bool:
+        """Whether it may be mapped along with others."""
+        return self.mode == _MAP and not self.alone and len(self.body) <= BATCH_BODY
 
 
 class _Answer(msgspec.Struct, array_like=True):
@@ -205,9 +214,11 @@ class Pool:
                 raise MapperFailed("mapper processes end before they are ready: see their messages on stderr")
         self._workers.append(self._start())
         jobs = list(worker.jobs)
-        suspect = jobs.pop(0) if jobs and worker.ready else None
-        if suspect is not None:
-            self._try_again(suspect, cause)
+        in_hands = _batch(jobs) if worker.ready else 0
+        for job in jobs[:in_hands]:
+            job.alone = True
+        if in_hands == 1:
+            self._try_again(jobs.pop(0), cause)
         for job in jobs:
             self._give(job)
 
@@ -227,6 +238,16 @@ class Pool:
         return Failure(cause, "", f"the message {text}, {ATTEMPTS} times", patients)
 
 
+def _batch(jobs: Sequence[_Job]) -> int:
+    """How many of a worker's jobs, from the first on, it may have in hands at once."""
+    count = 0
+    for job in jobs[:BATCH]:
+        if not job.joins:
+            return count or 1
+        count += 1
+    return count
+
+
 def _end(worker: _Worker) -> None:
     worker.process.kill()  # type: ignore[attr-defined]
     worker.process.join()  # type: ignore[attr-defined]
@@ -237,25 +258,32 @@ def serve(connection: Connection, config: MapperConfig) -> None:
     """A mapper process: answers jobs in their order until the parent is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the writer decides when its mappers end
-    jobs: SimpleQueue[_Job] = SimpleQueue()
-    Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
+    queue: SimpleQueue[_Job] = SimpleQueue()
+    Thread(target=_read_jobs, args=(connection, queue), daemon=True).start()
     mapper = Mapper(config)
     for effective in set(mapper.load_all().values()):
         effective.check()  # compiles all of it now: the first message of a type waits no longer than the next
     settle_in()
     connection.send_bytes(_ENCODE(_Answer(0, _READY)))
+    jobs: deque[_Job] = deque()
     while True:
-        job = jobs.get()
-        connection.send_bytes(_ENCODE(_work(mapper, job)))
+        while not jobs or (len(jobs) < BATCH and not queue.empty()):
+            jobs.append(queue.get())
+        for answer in _work(mapper, [jobs.popleft() for _ in range(_batch(list(jobs)))]):
+            connection.send_bytes(_ENCODE(answer))
 
 
-def _work(mapper: Mapper, job: _Job) -> _Answer:
-    if job.mode == _PATIENTS:
-        return _Answer(job.ticket, _FOUND, None, Failure("", "", "", mapper.patients(job.channel, job.body)))
-    result = mapper.map(job.channel, job.body)
-    if isinstance(result, Failure):
-        return _Answer(job.ticket, _FAILED, None, result)
-    return _Answer(job.ticket, _MAPPED, result)
+def _work(mapper: Mapper, jobs: list[_Job]) -> Iterator[_Answer]:
+    """Answers in the order of the jobs; more than one job are all to be mapped."""
+    first = jobs[0]
+    if first.mode == _PATIENTS:
+        yield _Answer(first.ticket, _FOUND, None, Failure("", "", "", mapper.patients(first.channel, first.body)))
+        return
+    for job, result in zip(jobs, mapper.map_many([(job.channel, job.body) for job in jobs]), strict=True):
+        if isinstance(result, Failure):
+            yield _Answer(job.ticket, _FAILED, None, result)
+        else:
+            yield _Answer(job.ticket, _MAPPED, result)
 
 
 def _read_jobs(connection: Connection, jobs: SimpleQueue[_Job]) -> None:

@@ -50,6 +50,9 @@ class Behind(Generic[Kind]):
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
         return self.effective.map(self.read(body), settings)
 
+    def map_many(self, bodies: Sequence[bytes], settings: MapSettings) -> list[Mapped]:
+        return [self.map(body, settings) for body in bodies]
+
     def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
         return self.effective.explain(self.read(body), settings)
 

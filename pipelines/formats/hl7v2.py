@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import mappings
 from adapters.hl7v2 import HeaderError, Hl7Error, LimitError, fragment, joined, read, units
 from adapters.hl7v2.mllp import HeaderUnusable, peek, trim
-from pipelines.formats.behind import Behind, Effective
+from pipelines.formats.behind import Behind
 from pipelines.formats.embedded import opened
 from pipelines.formats.source import Continued, Gate, Refusal, Source, Unit
 
@@ -21,11 +21,15 @@ __all__ = ["SOURCE", "Hl7v2Maps"]
 _PATIENT_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:MSH|EVN|PID|MRG)[^\r\n]*")
 
 
-class Hl7v2Maps(Behind[Effective]):
+class Hl7v2Maps(Behind["mappings.EffectiveMap"]):
     """Opens documents inside messages, too."""
 
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
         return opened(super().map(body, settings), settings)
+
+    def map_many(self, bodies: Sequence[bytes], settings: MapSettings) -> list[Mapped]:
+        found = self.effective.map_many([self.read(body) for body in bodies], settings)
+        return [opened(mapped, settings) for mapped in found]
 
     def patients(self, body: bytes, settings: MapSettings) -> tuple[str, ...]:
         """From the header and patient segments alone."""

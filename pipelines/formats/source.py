@@ -33,6 +33,9 @@ class Maps(Protocol):
     def map(self, body: bytes, settings: MapSettings) -> Mapped:
         """Read one unit and say what it says. Raises the format's errors (`Source.causes`) and MappingError."""
 
+    def map_many(self, bodies: Sequence[bytes], settings: MapSettings) -> list[Mapped]:
+        """What each of some units says, as `map` would, together where that is faster. Raises as `map`, of any."""
+
     def explain(self, body: bytes, settings: MapSettings) -> Sequence[str]:
         """`element <- source <- rule (file and line)`, a line for each element written. Raises as `map`."""
 

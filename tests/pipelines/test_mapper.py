@@ -56,6 +56,17 @@ def test_failures_name_cause_and_place(mapper: Mapper, body: bytes, cause: str, 
     assert found.patients == ()
 
 
+def test_messages_together_say_what_each_says_alone(mapper: Mapper) -> None:
+    jobs = [("adt", adt("A01", TIME, pid(str(n)), visit(f"V-{n}"), control_id=f"C{n}")) for n in range(5)]
+    jobs += [("lab", oru(TIME, ("2345-7", "9", "F"))), ("adt", adt("A08", TIME, pid("1"))), ("nowhere", b"")]
+    jobs += [("lab", oru(TIME, ("2345-7", "9", "F"), ("2160-0", "1", "C"))), ("adt", message("ACK^A01", TIME))]
+    assert mapper.map_many(jobs) == [mapper.map(*job) for job in jobs]
+    jobs.insert(3, ("adt", b"PID|1"))  # one that fails while others are mapped with it
+    jobs.insert(6, ("lab", b"MSH|"))
+    assert mapper.map_many(jobs) == [mapper.map(*job) for job in jobs]
+    assert mapper.map_many([]) == []
+
+
 def test_a_training_message_enters_a_channel_that_takes_it(mapper: Mapper) -> None:
     good(mapper, adt("A01", TIME, pid(), visit()).replace(b"|P|", b"|T|"), "tests")
 

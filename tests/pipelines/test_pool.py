@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.errors import MapperFailed
 from pipelines.mapper import Failure, Mapper, MapperConfig
-from pipelines.pool import Inline, Pool
+from pipelines.pool import BATCH, BATCH_BODY, Inline, Pool, _batch, _Job
 from pipelines.said import Spoken
 from tests.pipelines.v2 import BASE, CHANNELS, CONFIG, NAMESPACE, adt, oru, pid, visit
 
@@ -98,6 +98,38 @@ def _busy(pid_: int) -> bool:
     with open(f"/proc/{pid_}/stat", encoding="ascii") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
     return fields[0] == "R" and (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > 1.5
+
+
+def test_what_ends_a_batch_is_held_against_none_of_it() -> None:
+    reports: list[str] = []
+    pool = Pool(CONFIG, 1, seconds=0.5, report=reports.append)
+    try:
+        bodies = [adt("A01", TIME, pid(str(n)), visit(f"V-{n}"), control_id=f"C{n}") for n in range(11)]
+        pool.submit(0, "adt", bodies[0])
+        result(pool, 0)
+        (stopped,) = pool.pids
+        os.kill(stopped, signal.SIGSTOP)
+        for ticket in range(1, 11):
+            pool.submit(ticket, "adt", bodies[ticket])
+        mapper = Mapper(CONFIG)
+        for ticket in range(1, 11):
+            assert result(pool, ticket) == mapper.map("adt", bodies[ticket])
+        assert reports == ["mapper.timeout"]
+    finally:
+        pool.close()
+
+
+def test_only_small_messages_are_mapped_side_by_side() -> None:
+    def jobs(*sizes: int) -> list[_Job]:
+        return [_Job(number, 0, "adt", bytes(size)) for number, size in enumerate(sizes)]
+
+    assert _batch([]) == 0
+    assert _batch(jobs(*[100] * 20)) == BATCH
+    assert _batch(jobs(100, 100, BATCH_BODY + 1, 100)) == 2
+    assert _batch(jobs(BATCH_BODY + 1, 100)) == 1
+    alone = jobs(100, 100)
+    alone[0].alone = True
+    assert _batch(alone) == 1
 
 
 def test_a_mapper_killed_while_idle_is_replaced_and_nothing_is_lost(pool: Pool) -> None:
