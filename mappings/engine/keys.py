@@ -161,7 +161,7 @@ class _Alternative:
                 count = len(parts)
                 value = ""
                 for at in values:
-                    if count >= at and parts[at - 1]:
+                    if count >= at and parts[at - 1].strip():
                         value = parts[at - 1]
                         break
                 if not value or value == NULL:
@@ -172,7 +172,10 @@ class _Alternative:
                     own = _authority([parts[at - 1] if count >= at else "" for at in authorities], seat.codec, piece[4])
                 authority = "*" if everywhere else own or seat.run.source_authority
                 if authority:
-                    leaf = first_leaf(value, seat.codec)
+                    # blanks at the end mean nothing (2.A.74): a padded number is no other number, and blanks are none
+                    leaf = first_leaf(value, seat.codec).strip()
+                    if not leaf:
+                        continue
                     name = f"{start}{len(authority)}:{authority}|{len(leaf)}:{leaf}{named(more) if more else ''}"
                     return _counted(seat, name, kind) if position else name
             return None
@@ -217,7 +220,7 @@ class _Alternative:
             if not short or short.isalnum():
                 return short
             if codec.subcomponent not in short and codec.component not in short and codec.repetition not in short:
-                return "" if short == NULL else codec.plain(short)
+                return "" if short == NULL else codec.plain(short).strip()
             for piece in fetch(seat):
                 if piece[3] != NULL:
                     return "\x1e".join(_plain_parts(piece, seat.codec)).rstrip("\x1e\x1f")
@@ -292,7 +295,7 @@ def _plain_parts(piece: Fetched, codec: Codec) -> list[str]:
     found = []
     for part in _components(piece, codec):
         leaves = part.split(codec.subcomponent)
-        found.append("\x1f".join([codec.plain(leaf) for leaf in leaves]).rstrip("\x1f"))
+        found.append("\x1f".join([codec.plain(leaf).strip() for leaf in leaves]).rstrip("\x1f"))
     return found
 
 
@@ -301,7 +304,7 @@ def _authority(parts: Sequence[str], codec: Codec, level: int) -> str:
     texts = list(parts) if len(parts) > 1 else parts[0].split(codec.component if level == 0 else codec.subcomponent)
     if len(parts) == 1 and level == 0 and codec.subcomponent in parts[0]:
         texts = parts[0].split(codec.subcomponent)
-    plain = [codec.plain(text) if text != NULL else "" for text in texts]
+    plain = [codec.plain(text).strip() if text != NULL else "" for text in texts]
     return (plain[1] if len(plain) > 1 else "") or (plain[0] if plain else "")
 
 
@@ -312,7 +315,7 @@ def _chosen(pieces: Sequence[Fetched], seat: Seat) -> list[Fetched]:
 
     def rank(piece: Fetched) -> tuple[int, int]:
         parts = _components(piece, codec)
-        kind = first_leaf(parts[4], codec) if len(parts) > 4 else ""
+        kind = first_leaf(parts[4], codec).strip() if len(parts) > 4 else ""
         own = 0 if len(parts) > 3 and parts[3] else 1
         return order.get(kind, len(order)), own
 

@@ -26,10 +26,12 @@ Step: TypeAlias = "tuple[Row, int, int]"
 class Site:
     """A group of a layout. `places`: positions of its own segments by name; `found`: answers of `find`."""
 
-    __slots__ = ("around", "below", "found", "path", "places")
+    __slots__ = ("around", "below", "firsts", "found", "path", "places", "several")
 
     def __init__(self, path: str, around: Site | None) -> None:
         self.path = path
+        self.several = False  # whether the group around has further repetitions of this one
+        self.firsts: dict[str, Site] = {}  # path -> the first group of it directly below
         self.around = around
         self.below: list[Site] = []
         self.places: dict[str, list[int]] = {}
@@ -100,6 +102,8 @@ class Layout:
         path, wanted, number = found.path, plan.wanted, len(self.sites)
         site = Site(path, self.sites[around] if around >= 0 else None)
         if site.around is not None:
+            first = site.around.firsts.setdefault(path, site)
+            first.several = site.several = first is not site
             site.around.below.append(site)
         self.sites.append(site)
         self.around.append(around)

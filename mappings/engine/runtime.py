@@ -49,14 +49,30 @@ class Scope:
             scope = scope.parent
 
     def nearest(self, label: str) -> list[Resource]:
-        """The resources of this label in the nearest group that has any."""
+        """The resources of this label in the nearest group that has any.
+
+        Never those of another repetition of a group that we are in: what belongs to one patient or order is not
+        another's (as in `Site.find`).
+        """
+        came, barred = self, False
         scope: Scope | None = self
         while scope is not None:
             found = scope.labels.get(label)
+            if found and (barred or (came.site.several and scope is not self)):
+                found = [each for each in found if each.scope is scope or each.scope._open(scope, came)]
+                barred = True
             if found:
                 return found
-            scope = scope.parent
+            came, scope = scope, scope.parent
         return []
+
+    def _open(self, around: Scope, came: Scope) -> bool:
+        """Whether this group may be looked into by one that stands in `around` through `came`."""
+        scope = self
+        while scope.parent is not None and scope.parent is not around:
+            scope = scope.parent
+        # what is below `came` was looked at before
+        return scope is not came and (scope.site.path != came.site.path or not came.site.several)
 
 
 NOWHERE = Scope(Site("", None), None, [])

@@ -275,3 +275,11 @@ def test_us_overlay() -> None:
     assert inner.keys() == {"us-core-race", "us-core-ethnicity"}
     assert inner["us-core-race"][0]["valueCoding"]["code"] == "2106-3"
     assert inner["us-core-race"][1]["valueString"] == "White"
+
+
+def test_blanks_make_no_other_patient_and_none_at_all() -> None:
+    """v2.5.1, 2.A.74: blanks at the end mean nothing. A padded number is the same one; blanks alone are no number."""
+    same = {patient(pid(f3=text))["id"] for text in ("77^^^HOSP^MR", "77  ^^^HOSP ^MR ", "  ^^^HOSP~77^^^HOSP^MR")}
+    assert len(same) == 1
+    blank = [patient(pid(f3="   ^^^HOSP^MR", f5=name))["id"] for name in ("ZZTEST^ONE", "ZZTEST^TWO")]
+    assert len({*blank, *same}) == 3

@@ -146,6 +146,15 @@ def test_results_refer_to_the_specimen_of_their_own_order() -> None:
     assert ["specimen" in each for each in (*several, *other)] == [False, True, False]
 
 
+def test_what_belongs_to_one_patient_is_not_the_next_ones() -> None:
+    """Two PIDs in a message: the results of the second, who has no visit, are not of the first one's visit."""
+    visit = "PV1|1|I" + "|" * 17 + "V1^^^HOSP^VN"
+    made = resources(mapped(PID, visit, OBR, OBX, PID.replace("77", "88"), OBR.replace("F1", "F2"), OBX))
+    seen = [(each["subject"], "encounter" in each) for each in made if each["resourceType"] == "Observation"]
+    first, second = [{"reference": f"Patient/{each['id']}"} for each in made if each["resourceType"] == "Patient"]
+    assert seen == [(first, True), (second, False)]
+
+
 def test_no_specimen_where_the_obr_speaks_of_none() -> None:
     assert of_type("Specimen", PID, OBR, OBX) == []
     [specimen] = of_type("Specimen", PID, OBR + "|" * 14 + "drawn at home", OBX)
