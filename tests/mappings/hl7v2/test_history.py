@@ -49,3 +49,26 @@ def test_no_sample_depends_on_another() -> None:
 
 def test_no_message_depends_on_another(shared_data: Path) -> None:
     assert differing(list(shapes(messages(shared_data)))) == []
+
+
+def beside_others(found: list[tuple[str, Message]]) -> list[str]:
+    """Names of messages that are different when they are mapped side by side with others."""
+    alone, together = load(), load()
+    odd: list[str] = []
+    for start in range(0, len(found), 13):
+        some = found[start : start + 13]
+        many = together.map_many([message for _, message in some], _SETTINGS)
+        for (name, message), mapped in zip(some, many, strict=True):
+            if alone.map(message, _SETTINGS).to_bytes() != mapped.to_bytes():
+                odd.append(name)
+    return odd
+
+
+def test_side_by_side_samples_say_what_they_say_alone() -> None:
+    assert beside_others([each for each in messages(None) for _ in range(3)]) == []
+
+
+def test_side_by_side_shared_messages_say_what_they_say_alone(shared_data: Path) -> None:
+    # those alike next to each other: they share a layout
+    found = sorted(messages(shared_data), key=lambda each: [segment.name for segment in each[1].segments])
+    assert beside_others(found) == []
