@@ -213,7 +213,8 @@ def leaves_of(systems: Table, identifiers: Table, units: Table) -> dict[str, Lea
         known = units.find(unit)
         if known is not None:
             return known[0].code if known else None
-        return unit if unit.isascii() and not any(character.isspace() for character in unit) else None
+        lawful = unit and unit.isascii() and not any(character.isspace() for character in unit)
+        return unit if lawful else None
 
     def ucum_system(text: str, context: LeafContext) -> str | None:
         return "http://unitsofmeasure.org" if ucum(text, context) is not None else None

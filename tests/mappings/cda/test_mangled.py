@@ -107,6 +107,14 @@ def test_any_mangled_document_gives_a_valid_bundle_or_our_error(data: bytes, tim
     assert [each for each in found if each.severity == "error" and each.code != "code-invalid"] == []
 
 
+def test_a_blank_unit_is_no_code() -> None:
+    for blank in (b" ", "\u00a0".encode()):
+        document = SAMPLES[-2].replace(b'unit="g/dL"', b'unit="' + blank + b'"')
+        assert document != SAMPLES[-2]
+        found = validate_bundle(decode(bundle(cda.load().map(read(document), SETTINGS), SETTINGS.base)))
+        assert [each for each in found if each.severity == "error"] == []
+
+
 def test_one_bad_entry_never_sinks_its_siblings() -> None:
     """A value in a wrong form is residue with an issue; the rest stands."""
     good = SAMPLES[-2].replace(b'value="13.20"', b'value="13,2O"')
