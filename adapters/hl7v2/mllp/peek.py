@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from adapters.hl7v2.charset_names import MULTIBYTE, codecs
 from adapters.hl7v2.mllp.errors import HeaderUnusable
 
 __all__ = ["Peek", "peek", "trim"]
 
 _TRAILING = b"\r\n\x0b\x1c"
 _HEADER = re.compile(rb"(?:\A|(?<=[\r\n\x0b])|(?<=\xef\xbb\xbf))MSH[^0-9A-Za-z\r\n]")
-# names of Table 0211 whose second bytes may look like a separator, with the codec that tells them apart
-_MULTIBYTE = ((b"GB 18030", "gb18030"), (b"GB18030", "gb18030"), (b"BIG-5", "big5hkscs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,24 @@ def peek(body: bytes) -> Peek:
 def _split(header: bytes, separator: bytes) -> list[bytes]:
     if header.isascii():
         return header.split(separator)
-    for name, codec in _MULTIBYTE:
-        if name in header:
-            try:
-                text = header.decode(codec)
-            except UnicodeDecodeError:
-                break  # declared, but not so: the plain split is the best left
-            return [part.encode(codec) for part in text.split(separator.decode(codec))]
-    return header.split(separator)
+    fields = header.split(separator)
+    if _is_utf8(header):
+        return fields  # whatever is declared: no byte of a character of UTF-8 looks like a separator
+    # second bytes may look like a separator, so MSH-18 may stand further back than it should
+    for field in fields[17:]:
+        for codec in codecs(field.decode("latin-1").replace(header[5:6].decode("latin-1"), "~")):
+            if codec in MULTIBYTE:
+                try:
+                    parts = header.decode(codec).split(separator.decode(codec))
+                    return [part.encode(codec) for part in parts]
+                except UnicodeError:
+                    continue  # declared, but not so: the plain split is the best left
+    return fields
+
+
+def _is_utf8(header: bytes) -> bool:
+    try:
+        header.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -130,13 +130,34 @@ def test_unusable_encoding_characters(data: bytes) -> None:
         peek(data)
 
 
-def test_separator_as_second_byte_of_a_chinese_character() -> None:
-    """GB18030 has characters whose second byte is 0x7C, the bar: they don't shift the fields."""
-    name = "\u4e28".encode("gb18030")  # any character will do; the next one is picked for its bar
-    bar = next(c for c in map(chr, range(0x4E00, 0x9FFF)) if c.encode("gb18030")[1:2] == b"|").encode("gb18030")
-    header = b"MSH|^~\\&|" + name + bar + b"|FAC|TO|THERE|2026||ADT^A01|77|P|2.4||||||GB 18030-2000"
+@pytest.mark.parametrize(
+    ("declared", "codec"),
+    [
+        ("GB 18030-2000", "gb18030"),
+        ("GBK", "gb18030"),
+        ("~gb2312", "gb18030"),
+        ("BIG-5", "big5hkscs"),
+        ("KS X 1001", "cp949"),
+        ("SJIS", "cp932"),
+    ],
+)
+def test_a_separator_as_second_byte_of_a_character_shifts_no_field(declared: str, codec: str) -> None:
+    """Second bytes run into the letters and, in most of these sets, the separators of ASCII."""
+    second = b"|" if codec != "cp949" else b"Z"
+    name = next(c for c in map(chr, range(0x3000, 0xD7A3)) if _bytes(c, codec)[1:2] == second).encode(codec)
+    header = b"MSH|^~\\&|A" + name + b"|FAC|TO|THERE|2026||ADT^A01|77|P|2.4||||||" + declared.encode()
     assert peek(header).control_id == b"77"
-    assert peek(header).field(3) == name + bar
+    assert peek(header).field(3) == b"A" + name
+
+
+def test_a_header_in_utf_8_is_split_as_such_whatever_it_declares() -> None:
+    header = "MSH|^~\\&|王|FAC|TO|THERE|2026||ADT^A01|77|P|2.4||||||GB18030".encode()
+    assert peek(header).control_id == b"77"
+    assert peek(header).field(3) == "王".encode()
+
+
+def _bytes(character: str, codec: str) -> bytes:
+    return character.encode(codec, "ignore")
 
 
 @given(st.binary(max_size=80))
