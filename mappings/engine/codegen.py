@@ -155,7 +155,7 @@ class _Writer:
                 blocks.update(dict.fromkeys(codes, block))
             otherwise = generate(op.otherwise, self.fields)
             known, text = self.constant(blocks), op.raw.text(self)
-            case = f"{known}.get({self.constant(first_leaf)}({text}, codec), {self.constant(otherwise)})"
+            case = f"{known}.get({self.constant(first_leaf)}({text}, codec).strip(), {self.constant(otherwise)})"
             if op.raw.index >= 0:
                 case = f"({known}.get({text}) or {case})"
             lines.append(f"{indent}r = {case}(at)")

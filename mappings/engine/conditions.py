@@ -231,17 +231,18 @@ def _is(raw: Raw, codes: tuple[str, ...], wanted: bool) -> Condition:
         # a text without any separator is its own first leaf
         source, known = raw.text(names), names.constant(chosen)
         if raw.one(names):
-            return f"{source} {'in' if wanted else 'not in'} {known}"
-        leaf = f"{names.constant(first_leaf)}({source}, codec) in {known}"
+            return f"{source}.strip() {'in' if wanted else 'not in'} {known}"
+        leaf = f"{names.constant(first_leaf)}({source}, codec).strip() in {known}"
         if raw.index >= 0:
             found = f"{source} in {known} or ({source} and not {source}.isalnum() and {leaf})"
         elif parts := raw.part(names):
-            found = f"({parts}[{raw.spot[0]}] in {known}) if {parts} is not None else ({leaf})"
+            found = f"({parts}[{raw.spot[0]}].strip() in {known}) if {parts} is not None else ({leaf})"
         else:
             found = leaf
         return f"({found})" if wanted else f"(not ({found}))"
 
-    return Condition(lambda asked: (first_leaf(call(asked), asked.codec) in chosen) is wanted, text)
+    # blanks at the end of a code mean nothing (v2.5.1, 2.A.36)
+    return Condition(lambda asked: (first_leaf(call(asked), asked.codec).strip() in chosen) is wanted, text)
 
 
 def _count(raw: Raw, number: int, more: bool) -> Condition:

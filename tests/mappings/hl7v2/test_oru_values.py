@@ -258,6 +258,14 @@ def test_a_code_of_another_system_is_not_looked_up_as_one_of_hl7() -> None:
     assert [coding["system"] for coding in found["interpretation"][0]["coding"]] == ["urn:tabellion:v2-coding-system:L"]
 
 
+def test_blanks_after_a_value_type_mean_nothing() -> None:
+    padded, plain = (observation(f"OBX|1|{kind}|718-7^Hb^LN||13.2|g/dL|||||F") for kind in ("NM ", "NM"))
+    assert padded == plain
+    document = "OBX|1|ED |18842-5^Summary^LN||APP^Application^PDF^Base64^JVBERg==||||||F"
+    assert len(of_type("DocumentReference", PID, OBR, document)) == 1
+    assert of_type("Observation", PID, OBR, document) == []
+
+
 def test_an_embedded_pdf_becomes_a_document_and_no_observation() -> None:
     obx = "OBX|1|ED|18842-5^Discharge summary^LN||APP^Application^PDF^Base64^JVBERg==||||||F|||20260101100000+0100"
     [document] = of_type("DocumentReference", PID, OBR, obx)
