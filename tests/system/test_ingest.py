@@ -138,4 +138,4 @@ def test_a_kill_between_commit_and_move_loses_and_repeats_nothing(tmp_path: Path
         assert "lines.ndjson" not in service.log.read_text()
         assert service.stop() == 0
     assert (status["settled"], status["records"]) == (2, 4)
-    assert list(inbox.iterdir()) == [inbox / "done"]
+    assert [each for each in inbox.rglob("*") if each.is_file()] == [inbox / "done" / "lines.ndjson"]
