@@ -91,11 +91,13 @@ def _decode(data: Buffer, errors: str = "strict", /) -> tuple[str, int]:
 
 
 def _encode(text: str, errors: str = "strict", /) -> tuple[bytes, int]:
+    handle = codecs.lookup_error(errors)
     parts: list[bytes] = []
     for at, char in enumerate(text):
         part = char.encode("ascii") if char.isascii() else _euc(char)
         if part is None:
-            raise UnicodeEncodeError(NAME, text, at, at + 1, _WHY)
+            instead = handle(UnicodeEncodeError(NAME, text, at, at + 1, _WHY))[0]
+            part = instead if isinstance(instead, bytes) else instead.encode("ascii", "replace")
         parts.append(part)
     return b"".join(parts), len(text)
 

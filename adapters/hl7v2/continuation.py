@@ -13,7 +13,8 @@ from dataclasses import dataclass
 __all__ = ["Fragment", "fragment", "joined"]
 
 _ENDS = re.compile(rb"[\r\n\x0b\x1c]+")
-_DSC = re.compile(rb"(?:\A|(?<=[\r\n]))DSC(?=[^0-9A-Za-z\r\n])[^\r\n]*[\r\n\x0b\x1c]*\Z")
+_PADDING = b"\r\n\x0b\x1c\x00\x1a \t"  # what the reader, too, takes for nothing at the end
+_NULL = b'""'
 _FIELDS = 14
 _HEADER = re.compile(rb"MSH[^\r\n]*")
 
@@ -31,22 +32,33 @@ class Fragment:
 def fragment(head: bytes, tail: bytes) -> Fragment | None:
     """Of a message's beginning and end (both may be all of it); None: it speaks of no other part."""
     separator = head[3:4]
-    found = _DSC.search(tail) if b"DSC" in tail else None
+    _, last = _last(tail) if b"DSC" in tail else (0, b"")
     header = _HEADER.match(head)
     if header is None or not separator:
         return None
     fields = header[0].split(separator, _FIELDS)
     follows = fields[_FIELDS - 1].strip() if len(fields) >= _FIELDS else b""
-    pointer = b"" if found is None else _pointer(found[0], separator)
+    follows = b"" if follows == _NULL else follows
+    pointer = _pointer(last, separator) if last else b""
     if not follows and not pointer:
         return None
     return Fragment(separator.join([separator, *fields[1:6]]), follows, pointer)
 
 
+def _last(tail: bytes) -> tuple[int, bytes]:
+    """Where the last segment begins, and its bytes if it is a DSC, else b''."""
+    end = tail.rstrip(_PADDING)
+    start = max(end.rfind(b"\r"), end.rfind(b"\n")) + 1
+    segment = end[start:]
+    return start, segment if segment[:3] == b"DSC" and len(segment) > 3 and not segment[3:4].isalnum() else b""
+
+
 def _pointer(segment: bytes, separator: bytes) -> bytes:
     """DSC-1; b'' if there is none, or if the receiver is to ask for the rest (DSC-2 = I)."""
-    pointer, *style = segment.rstrip(b"\r\n\x0b\x1c").split(separator)[1:3]
-    return b"" if style == [b"I"] else pointer.strip()
+    fields = [field.strip() for field in segment.split(separator, 3)[1:3]]
+    if not fields or fields[0] == _NULL or fields[1:] == [b"I"]:
+        return b""
+    return fields[0]
 
 
 def joined(bodies: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -66,11 +78,11 @@ def joined(bodies: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def _with(body: bytes, part: bytes) -> bytes | None:
     """A message and its next part; None if the part is a message of its own."""
-    found = _DSC.search(body)
-    if found is None:
+    start, last = _last(body)
+    if not last:
         return None
     separator = body[3:4]
-    pointer = _pointer(found[0], separator)
+    pointer = _pointer(last, separator)
     header, *rest = _ENDS.split(part, maxsplit=1)
     fields = header.split(separator, _FIELDS)
     same = fields[:2] == _ENDS.split(body, maxsplit=1)[0].split(separator, _FIELDS)[:2]
@@ -78,4 +90,4 @@ def _with(body: bytes, part: bytes) -> bytes | None:
         return None
     if len(fields) < _FIELDS or fields[_FIELDS - 1].strip() != pointer:
         return None
-    return body[: found.start()] + (rest[0] if rest else b"")
+    return body[:start] + (rest[0] if rest else b"")

@@ -23,7 +23,8 @@ from adapters.hl7v2.units import first_unit
 _CONTROLS = bytes(code for code in range(32) if code not in (9, 10, 13))
 # framing, and what C programs (NUL) and DOS editors (SUB) leave at the end of lines and files
 _PADDING = "\x00\x0b\x1a\x1c"
-_LINE_ENDS = re.compile(f"[{_PADDING}]*[\r\n][{_PADDING}\r\n]*")
+# begins where padding begins: a run of it that no line end follows is looked at once, not once a byte
+_LINE_ENDS = re.compile(f"(?<![{_PADDING}])[{_PADDING}]*+[\r\n][{_PADDING}\r\n]*")
 _UNKNOWN = re.compile("[A-Z][A-Z0-9]{1,5}").fullmatch  # the name of a segment that no version and no site can have
 _NO_PADDING = dict.fromkeys(map(ord, _PADDING))
 _IGNORED = " \t\ufeff"
@@ -132,7 +133,7 @@ def _declared(body: bytes) -> tuple[str, str]:
     fields = header.split(separator) if separator else []
     if len(fields) < 18:
         return "", ""
-    declared = fields[17]
+    declared, country = fields[17], fields[16].decode("latin-1")
     if not header.isascii():
         # a second byte of a character before MSH-18 may look like the separator, which moves the fields
         for field in fields[17:24]:
@@ -140,12 +141,11 @@ def _declared(body: bytes) -> tuple[str, str]:
             if codec in charset_names.MULTIBYTE:
                 text = header.decode(codec, charsets.LOSSLESS).split(separator.decode("latin-1"))
                 if len(text) > 17 and text[17] == field.decode("latin-1"):
-                    fields = [part.encode(codec, "replace") for part in text]
-                    declared = field
+                    declared, country = field, text[16]
                     break
     repetition, component = header[5:6].decode("latin-1"), header[4:5]
     names = declared.split(component, 1)[0] if component and not component.isalnum() else declared
-    text17 = fields[16][:9].decode("latin-1").strip()
+    text17 = country[:9].strip()
     text18 = names.decode("latin-1").strip()
     return (text18.replace(repetition, "~") if repetition and not repetition.isalnum() else text18), text17
 

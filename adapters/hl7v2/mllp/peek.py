@@ -13,6 +13,8 @@ from adapters.hl7v2.mllp.errors import HeaderUnusable
 
 __all__ = ["Peek", "peek", "trim"]
 
+_NAMES = 200  # characters of MSH-18 and what may stand before it: more than any names of character sets
+_LONG = 8192  # bytes of a header that is looked at so closely before the answer
 _TRAILING = b"\r\n\x0b\x1c"
 _HEADER = re.compile(rb"(?:\A|(?<=[\r\n\x0b])|(?<=\xef\xbb\xbf))MSH[^0-9A-Za-z\r\n]")
 
@@ -103,17 +105,18 @@ def _split(header: bytes, separator: bytes) -> list[bytes]:
     if header.isascii():
         return header.split(separator)
     fields = header.split(separator)
-    if _is_utf8(header):
+    if len(header) > _LONG or _is_utf8(header):
         return fields  # whatever is declared: no byte of a character of UTF-8 looks like a separator
     # second bytes may look like a separator, so MSH-18 may stand further back than it should
-    for field in fields[17:]:
-        for codec in codecs(field.decode("latin-1").replace(header[5:6].decode("latin-1"), "~")):
-            if codec in MULTIBYTE:
-                try:
-                    parts = header.decode(codec).split(separator.decode(codec))
-                    return [part.encode(codec) for part in parts]
-                except UnicodeError:
-                    continue  # declared, but not so: the plain split is the best left
+    declared = "~".join(field.decode("latin-1") for field in fields[17:24])
+    found = dict.fromkeys(codecs(declared[:_NAMES].replace(header[5:6].decode("latin-1"), "~")))
+    for codec in found:
+        if codec in MULTIBYTE:
+            try:
+                parts = header.decode(codec).split(separator.decode(codec))
+                return [part.encode(codec) for part in parts]
+            except UnicodeError:
+                continue  # declared, but not so: the plain split is the best left
     return fields
 
 

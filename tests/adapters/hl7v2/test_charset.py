@@ -242,3 +242,9 @@ def test_no_byte_is_lost(name: bytes, declared: str) -> None:
     text = message(declared, b"x" + high).segments[1].fields[5][1:]
     assert sum(1 for char in text if ord(char) >= 128) == len(text)
     assert len(text) in (len(high), len(high.decode("utf-8", "ignore"))) or len(text.encode()) >= len(high)
+
+
+def test_a_byte_that_is_no_character_of_cns_11643_before_msh_18() -> None:
+    body = b"MSH|^~\\&|\xa1\xa1\x80A|F|B|C|2026||ADT^A01|1|P|2.5||||||CNS 11643-1992"
+    assert read(body).segments[0].field(10) == "1"
+    assert "\ufffd".encode(cns11643.NAME, "replace") == b"?"

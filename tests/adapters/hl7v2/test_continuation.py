@@ -79,6 +79,10 @@ def test_any_bytes_are_a_part_or_none(head: bytes, tail: bytes) -> None:
         (f"{header('1')}\rDSC||F", None),
         (f"{header('1')}\rOBX|1|TX|||DSC|p1", None),
         (f"{header('1')}\rDSC|p1|F\rPID|1", None),  # the last segment or none
+        (f"{header('1')}\rDSC|p1|F\r\x00\x1a\r \r", (b"", b"p1")),  # padding, as the reader skips it
+        (f'{header("1")}\rDSC|""', None),  # HL7 null is no pointer
+        (f"""{header("1", '""')}\rPID|1""", None),
+        (f"{header('1')}\rDSC|" + "\x0b" * 50_000 + "X\rZZ1|1", None),  # looked at once, not once a byte
         ("MSH", None),
         ("", None),
     ],

@@ -156,6 +156,11 @@ def test_a_header_in_utf_8_is_split_as_such_whatever_it_declares() -> None:
     assert peek(header).field(3) == "王".encode()
 
 
+def test_a_header_that_names_sets_again_and_again_is_decoded_once() -> None:
+    header = b"MSH|^~\\&|A|F|T|H|2026||ADT^A01|77|P|2.4" + b"|BIG-5" * 900 + b"|\xff"
+    assert peek(header).control_id == b"77"
+
+
 def _bytes(character: str, codec: str) -> bytes:
     return character.encode(codec, "ignore")
 
