@@ -18,8 +18,6 @@ from mappings.composition import Register, Shape, compose
 
 __all__ = ["Change", "Element", "MapSettings", "Mapped", "Part"]
 
-__all__ = ["Change", "Element", "MapSettings", "Mapped", "Part"]
-
 
 class Element(NamedTuple):  # a tuple: hundreds are made per message
     """One register. `rank`: 1 said by the trigger event, 0 by a field, -1 derived or a default."""

@@ -138,7 +138,10 @@ class Mapper:
                 admitted.append((at, body, found))
         mapped = route.maps.map_many([body for _, body, _ in admitted], route.settings)
         for (at, body, found), each in zip(admitted, mapped, strict=True):
-            results[at] = self._carried(route, body, each, found)
+            try:
+                results[at] = self._carried(route, body, each, found)
+            except Exception as error:  # noqa: BLE001 (the boundary, see above)
+                results[at] = replace_patients(failure(error, route.source.causes), self.patients(channel, body))
         return results
 
     def _carried(self, route: _Route, body: bytes, mapped: Mapped, found: tuple[Breach, ...]) -> Spoken:

@@ -3,7 +3,8 @@
 The parent never blocks on a pipe: each process has a thread that reads jobs as they come. A process that dies, or takes
 too long over one message, is started again and its other messages are given out anew; the message it had in hands is
 tried once more, and then a dead letter. Small messages that wait are mapped some at a time; if that ends a process,
-each of them is given out alone, so that it is seen which one it was. `Inline` is the same without processes.
+each of them is given out alone, so that it is seen which one it was, and that time counts for none of them. `Inline` is
+the same without processes.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ class Pool:
                 self._replace(worker, "killed")
         now = time.monotonic()
         for worker in list(self._workers):
-            limit = self._seconds if worker.ready else START_SECONDS
+            limit = self._seconds * max(1, _batch(list(worker.jobs))) if worker.ready else START_SECONDS
             if (worker.jobs or not worker.ready) and now - worker.since > limit and not worker.connection.poll():
                 self._replace(worker, "time")
 

@@ -54,9 +54,8 @@ class Site:
         while not found and site is not None:
             found = site.places.get(name, [])
             if not found:
-                beside = [each for each in site.below if each.path != came.path]
-                for each in beside:
-                    if sum(other.path == each.path for other in beside) == 1:
+                for each in site.firsts.values():
+                    if each.path != came.path and not each.several:
                         found = each._inside(name)
                         if found:
                             break
