@@ -26,7 +26,17 @@ from pipelines.outcomes import canonical
 from pipelines.ports import Entry, State
 from pipelines.replay import JournalReader
 
-__all__ = ["Continuing", "Part", "incomplete", "incomplete_after", "parts_of", "whole", "with_parts"]
+__all__ = [
+    "Continuing",
+    "Part",
+    "incomplete",
+    "incomplete_after",
+    "joined",
+    "joined_to",
+    "parts_of",
+    "whole",
+    "with_parts",
+]
 
 BYTES_MAX = 64 << 20  # of all parts that wait of one sender
 PARTS_MAX = 1000  # of them
@@ -181,6 +191,16 @@ def with_parts(result: Result, parts: tuple[int, ...]) -> Result:
 def parts_of(detail: bytes) -> tuple[int, ...]:
     """The entries that a message is made of; () for one that came whole."""
     return tuple(json.loads(detail).get("parts", ())) if b'"parts"' in detail else ()
+
+
+def joined(seq: int) -> bytes:
+    """The outcome's detail of a part: the entry that stands for the whole."""
+    return canonical({"joined": seq})
+
+
+def joined_to(detail: bytes) -> int | None:
+    """The entry that stands for the message of a part; None: there is none yet."""
+    return json.loads(detail).get("joined") if b'"joined"' in detail else None
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

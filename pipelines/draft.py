@@ -110,7 +110,7 @@ class Draft:
     def done(self, outcome: Outcome) -> None:
         """An entry has its outcome."""
         self.outcomes.append(outcome)
-        if outcome.status not in NO_EFFECT:
+        if outcome.status not in NO_EFFECT and outcome.status != "joined":  # its whole decides
             self._copies.add(_identity(outcome.entry))
 
     def holds_copy(self, entry: Entry) -> bool:

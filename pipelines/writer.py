@@ -15,7 +15,17 @@ from pipelines.acknowledging import application_acknowledgement, owes_reply
 from pipelines.bodies import Bodies
 from pipelines.cases import Cases
 from pipelines.channels import Channel
-from pipelines.continuing import INCOMPLETE, Continuing, incomplete_after, parts_of, reader, whole, with_parts
+from pipelines.continuing import (
+    INCOMPLETE,
+    Continuing,
+    incomplete_after,
+    joined,
+    joined_to,
+    parts_of,
+    reader,
+    whole,
+    with_parts,
+)
 from pipelines.datafolder import DataFolder
 from pipelines.draft import Draft, Memory
 from pipelines.errors import BlobMissing
@@ -23,7 +33,7 @@ from pipelines.folding import Folding
 from pipelines.formats import Maps
 from pipelines.growing import Growing
 from pipelines.mapper import Failure, Mapper, Result, config_of
-from pipelines.outcomes import action_detail, canonical, failure_detail, flagged
+from pipelines.outcomes import action_detail, failure_detail, flagged
 from pipelines.pool import Inline, Mappers
 from pipelines.ports import (
     NO_EFFECT,
@@ -34,6 +44,7 @@ from pipelines.ports import (
     Hold,
     Merge,
     Outcome,
+    Seen,
     State,
 )
 from pipelines.replay import JournalReader
@@ -225,7 +236,7 @@ class Writer:
     def _joined(self, entry: Entry, parts: tuple[int, ...]) -> Result:
         """What a message says that came in parts, `entry` the last of them to come: it stands for all."""
         self.commit()  # in one batch an entry has one outcome
-        detail = canonical({"joined": entry.seq})
+        detail = joined(entry.seq)
         for seq in parts:
             part = None if seq == entry.seq else self._journal.get(seq)
             if part is not None:
@@ -316,8 +327,19 @@ class Writer:
         if self._draft.holds_copy(entry):
             return True
         seen = self._state.seen(entry.channel, entry.control_id)
-        before = [each for each in seen if each.seq < entry.seq and each.status not in NO_EFFECT]
-        return any(each.sha256 == entry.sha256 for each in before)
+        before = [each for each in seen if each.seq < entry.seq and each.sha256 == entry.sha256]
+        first = [each for each in before if each.status != "unchanged"]  # else copies themselves, of what is long ago
+        return any(self._took_effect(each) for each in first or before)
+
+    def _took_effect(self, seen: Seen) -> bool:
+        """Whether an earlier entry did, or will; a part does if the message that it is joined to does."""
+        if seen.status not in ("part", "joined"):
+            return seen.status not in NO_EFFECT
+        self.commit()  # what became of it may be in the open batch
+        part = self._state.outcome(seen.seq)
+        whole = None if part is None else joined_to(part.detail)
+        now = part if whole is None else self._state.outcome(whole)
+        return now is not None and now.status not in NO_EFFECT
 
     def _waits(self, channel: Channel, patients: tuple[str, ...]) -> bool:
         """Whether a message has to wait for a failed one of the same patients. Beyond the limit it passes: settle

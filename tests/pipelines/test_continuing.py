@@ -6,12 +6,14 @@ import json
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
 
 from pipelines import continuing
+from pipelines.channels import Channel
 from pipelines.configuration import load
 from pipelines.continuing import incomplete
 from pipelines.datafolder import DataFolder, init_folder, open_folder
@@ -43,6 +45,11 @@ class Sender:
                 journal.append(Envelope(channel, "hl7v2", body, body.split(b"|")[9], at)).result(30).seq
                 for body in bodies
             ]
+
+    def keep_again(self, bodies: Iterable[bytes]) -> list[int]:
+        """As after the journal's dedupe window: sent before, kept once more."""
+        self.settings = replace(self.settings, channels={"lab": Channel("lab", dedupe_days=-1)})
+        return self.keep(bodies)
 
     def settle(self) -> None:
         """A writer that begins anew, as after a restart."""
@@ -197,6 +204,24 @@ def test_parts_that_make_no_message_and_too_many(sender: Sender, monkeypatch: py
     sender.settle()
     assert [sender.outcome(seq)[0] for seq in many] == ["part", "part", "dead", "settled"]
     assert letters(sender.folder)[-1].cause == "limit"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_sent_again_its_parts_are_repeated_only_if_the_whole_took_effect(sender: Sender, restarts: bool) -> None:
+    """Else the last part alone would be a message. The same in one batch as with restarts between."""
+    good = sender.cut(oru("20260301080000+0100", *VALUES, control_id="M"), [3])
+    bad = sender.cut(oru("20260301080000+0100", *VALUES, control_id="N").replace(b"^~\\&", b"^~x&", 1), [3])
+    seqs: list[int] = []
+    for each in (good[0], good[0], good[1], *good, bad[0], bad[0], bad[1], *bad):
+        seqs += sender.keep_again([each])
+        if restarts:
+            sender.settle()
+    sender.settle()
+    assert [sender.outcome(seq)[0] for seq in seqs] == [
+        *("joined", "unchanged", "settled", "unchanged", "unchanged"),
+        *("joined", "unchanged", "dead", "joined", "dead"),
+    ]
+    assert sender.outcome(seqs[-1])[1]["parts"] == seqs[-2:]
 
 
 def test_circles_end(sender: Sender) -> None:
