@@ -239,12 +239,14 @@ class StateReader:
         return tuple((row[0], row[1]) for row in self._rows(query, (limit,)))
 
     def first_part(self) -> int | None:
-        """The lowest entry that is needed as a part of a message: its rest is still to come, or it is a dead letter."""
+        """The lowest entry that is needed as a part of a message: its rest is still to come, or it is on hold or a dead
+        letter."""
         row = self._row("SELECT min(seq) FROM entry WHERE status='part'")
         found = [row[0]] if row is not None and row[0] is not None else []
         query = (
-            "SELECT e.detail FROM dead_letter d JOIN entry e ON e.seq=d.entry"
-            " WHERE instr(e.detail, CAST('\"parts\"' AS BLOB))>0"
+            "SELECT e.detail FROM entry e WHERE e.seq IN (SELECT entry FROM dead_letter"
+            " UNION SELECT entry FROM waiting WHERE kind IN ('hold','identity'))"
+            " AND instr(e.detail, CAST('\"parts\"' AS BLOB))>0"
         )
         for (detail,) in self._rows(query):
             found += json.loads(detail).get("parts", ())

@@ -392,7 +392,10 @@ class Writer:
         text = "rejected by an operator: it contradicts the known patient"
         self._draft.verdicts.append((entry.seq, "rejected"))
         self._draft.freed.append(entry.seq)
-        self._fail(entry, Failure("identity", "", text), self._state.clock(entry.channel, entry.seq))
+        before = self._state.outcome(entry.seq)
+        parts = () if before is None else parts_of(before.detail)
+        failure = Failure("identity", "", text, parts=parts)
+        self._fail(entry, failure, self._state.clock(entry.channel, entry.seq))
         self.commit()
 
     def fail_again(self, entry: Entry, failure: Failure, *, freed: bool) -> None:

@@ -16,6 +16,7 @@ from pipelines.deadletters import letters, replay
 from pipelines.envelope import Envelope
 from pipelines.formats import source
 from pipelines.identity import Person, contradictions, person_of
+from pipelines.messages import show
 from pipelines.settings import Settings
 from pipelines.worklist import decide, worklist
 from pipelines.writer import settle_all
@@ -192,6 +193,25 @@ def test_what_is_rejected_never_takes_effect(tmp_path: Path) -> None:
     assert [letter.cause for letter in letters(bench.folder)] == ["identity"]
     assert bench.records("ImagingStudy") == []
     assert worklist(bench.folder) == []
+
+
+def test_a_held_message_of_several_parts_keeps_them_until_somebody_decides_and_after_a_rejection(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, "hold")
+    header, person, *rest = oru("L1", sex="M").body.rstrip(b"\r").split(b"\r")
+    first, last = b"\r".join([header, person, b"DSC|p|F"]), b"\r".join([header.replace(b"L1", b"L2") + b"||p", *rest])
+    bench.take(Envelope("lab", "hl7v2", first, b"L1", T0))
+    bench.take(adt("A1"), Envelope("lab", "hl7v2", last, b"L2", T0))
+    assert [bench.status(entry) for entry in (1, 2, 3)] == ["joined", "settled", "held"]
+    with closing(bench.folder.state_reader()) as state:
+        assert state.first_part() == 1
+    assert decide(bench.folder, bench.settings, [3], "reject").rejected == 1
+    with closing(bench.folder.state_reader()) as state:
+        assert state.first_part() == 1
+    assert show(bench.folder, bench.settings, 3).raw == oru("L1", sex="M").body.rstrip(b"\r")
+    assert replay(bench.folder, bench.settings, [3]).replayed == 1
+    assert bench.status(3) == "held"  # as a whole it still contradicts; its last part alone names nobody
 
 
 def test_after_a_correction_by_adt_a_replay_lets_it_go(tmp_path: Path) -> None:

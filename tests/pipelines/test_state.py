@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 import ledger
 from pipelines.datafolder import DataFolder, init_folder, open_folder
 from pipelines.errors import FolderError, InUse, LogStopped, NewerVersion, NotEmpty, PipelineError, Unavailable
+from pipelines.ports import Batch, Hold
 from pipelines.state import SqliteState
-from tests.support.store import batch_of, record, settled
+from tests.support.store import batch_of, outcome, record, settled
 
 NAME = "fhir.default.observation.v1"
 
@@ -262,3 +265,12 @@ def test_a_published_checkpoint_of_another_key_stops(folder: DataFolder, tmp_pat
     folder.published.write_bytes(ledger.sign_checkpoint(ledger.Checkpoint(origin, size, root), other))
     with pytest.raises(LogStopped, match="signed"):
         folder.state()
+
+
+def test_parts_of_what_waits_for_a_patient_are_needed(tmp_path: Path) -> None:
+    with closing(init_folder(tmp_path).state()) as state:
+        held = replace(outcome(3, "held"), detail=b'{"parts":[2,3]}')
+        state.commit(Batch(3, (outcome(1), outcome(2, "joined"), held), holds=(Hold(3, ("p1",)),)))
+        assert state.first_part() == 2
+        state.commit(Batch(3, (replace(held, status="settled"),), freed=(3,)))
+        assert state.first_part() is None
