@@ -9,10 +9,12 @@ function of the journal alone.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
 import msgspec
 
@@ -46,6 +48,7 @@ INCOMPLETE = Failure("incomplete", "", "a part of a message whose other parts di
 _TOO_MUCH = Failure("limit", "", "too many parts of unfinished messages of this sender are waiting")
 
 Key = tuple[str, bytes]  # channel, link
+_SEQ = attrgetter("seq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,12 @@ class Continuing:
         announced = any(each.pointer == part.follows for each in waiting)
         if not announced and not part.pointer and ordered:
             return None  # real senders fill MSH-14 with anything
-        size = sum(each.size for each in waiting) + part.size
-        if len(waiting) >= PARTS_MAX or size > BYTES_MAX or self._count >= WAITING_MAX:
-            return _TOO_MUCH
         waiting = [*waiting, part]
         chain = _chain(waiting, part, ordered)
         if chain[0].follows or chain[-1].pointer:
+            size = sum(each.size for each in waiting)
+            if len(waiting) > PARTS_MAX or size > BYTES_MAX or self._count >= WAITING_MAX:
+                return _TOO_MUCH
             self._keep(part.key, waiting)
             return ()
         parts = tuple(each.seq for each in chain)
@@ -102,8 +105,7 @@ class Continuing:
         for key, waiting in list(self._waiting.items()):
             if all(part.received > received_before for part in waiting):
                 continue
-            ordered = self._ordered(key[0])
-            newest = {part.seq: max(each.received for each in _chain(waiting, part, ordered)) for part in waiting}
+            newest = _newest(waiting, self._ordered(key[0]))
             found += [part.seq for part in waiting if newest[part.seq] <= received_before]
             self._keep(key, [part for part in waiting if newest[part.seq] > received_before])
         return sorted(found)
@@ -140,6 +142,35 @@ def _chain(waiting: list[Part], part: Part, ordered: bool) -> list[Part]:
     return list(chain)
 
 
+def _newest(waiting: list[Part], ordered: bool) -> dict[int, int]:
+    """When something last came of the `_chain` of each part. Each step of all the chains is taken once."""
+    announce, answer = _by(waiting, "pointer"), _by(waiting, "follows")
+    before, after = {}, {}
+    for part in waiting:
+        before[part.seq] = _latest(announce.get(part.follows, ()), part.seq if ordered else 0, {part.seq})
+        after[part.seq] = _latest(answer.get(part.pointer, ()), -part.seq if ordered else 0, {part.seq})
+    up, down = _reached(waiting, before), _reached(waiting, after)
+    return {seq: max(up[seq], down[seq]) for seq in up}
+
+
+def _reached(waiting: list[Part], step: Mapping[int, Part | None]) -> dict[int, int]:
+    """The newest on the way from each part, step by step."""
+    newest: dict[int, int] = {}
+    for part in waiting:
+        way: dict[int, int] = {}
+        at: Part | None = part
+        while at is not None and at.seq not in newest and at.seq not in way:
+            way[at.seq] = at.received
+            at = step[at.seq]
+        best = 0
+        if at is not None:  # a way that is known, or a circle
+            circle = list(way).index(at.seq) if at.seq in way else 0
+            best = newest[at.seq] if at.seq in newest else max(list(way.values())[circle:])
+        for seq, received in reversed(way.items()):
+            newest[seq] = best = max(best, received)
+    return newest
+
+
 def _by(waiting: list[Part], name: str) -> dict[bytes, list[Part]]:
     found: dict[bytes, list[Part]] = {}
     for part in waiting:
@@ -151,8 +182,12 @@ def _by(waiting: list[Part], name: str) -> dict[bytes, list[Part]]:
 
 def _latest(parts: Sequence[Part], bound: int, seen: set[int]) -> Part | None:
     """The latest that is not in the chain yet; before the bound, or behind it where that is negative."""
-    for part in reversed(parts):
-        if part.seq not in seen and (bound == 0 or (part.seq < bound if bound > 0 else part.seq > -bound)):
+    end = bisect_left(parts, bound, key=_SEQ) if bound > 0 else len(parts)
+    for place in range(end - 1, -1, -1):
+        part = parts[place]
+        if bound < 0 and part.seq <= -bound:
+            break
+        if part.seq not in seen:
             seen.add(part.seq)
             return part
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +12,8 @@ from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import continuing
 from pipelines.channels import Channel
@@ -206,6 +209,17 @@ def test_parts_that_make_no_message_and_too_many(sender: Sender, monkeypatch: py
     assert letters(sender.folder)[-1].cause == "limit"
 
 
+@pytest.mark.parametrize("limit", ["PARTS_MAX", "BYTES_MAX", "WAITING_MAX"])
+def test_the_part_that_completes_a_message_needs_no_room(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    first, last = sender.cut(oru("20260301080000+0100", *VALUES, control_id="M"), [3])
+    monkeypatch.setattr(continuing, limit, len(first) if limit == "BYTES_MAX" else 1)
+    seqs = sender.keep([first, first.replace(b"M-1", b"M-2"), last])
+    sender.settle()
+    assert [sender.outcome(seq)[0] for seq in seqs] == ["joined", "dead", "settled"]
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_sent_again_its_parts_are_repeated_only_if_the_whole_took_effect(sender: Sender, restarts: bool) -> None:
     """Else the last part alone would be a message. The same in one batch as with restarts between."""
@@ -235,3 +249,29 @@ def test_circles_end(sender: Sender) -> None:
     seqs = sender.keep(made)
     sender.settle()
     assert [sender.outcome(seq)[0] for seq in seqs] == ["part"] * 3
+
+
+_POINTERS = st.sampled_from([b"", b"a", b"b", b"c"])
+_KEY = ("lab", b"")
+
+
+@given(st.lists(st.tuples(_POINTERS, _POINTERS, st.integers(1, 9)), max_size=12))
+def test_what_is_given_up_is_what_nothing_came_for(drawn: list[tuple[bytes, bytes, int]]) -> None:
+    """All chains at one go, as one by one."""
+    parts = [continuing.Part(seq, _KEY, follows, to, 1, at) for seq, (follows, to, at) in enumerate(drawn, 1)]
+    one_by_one = {part.seq: max(each.received for each in continuing._chain(parts, part, True)) for part in parts}
+    assert continuing._newest(parts, True) == one_by_one
+
+
+def test_a_chain_of_all_that_may_wait_is_walked_once() -> None:
+    """Also a circle, where order means nothing."""
+    size = continuing.PARTS_MAX
+    for ordered in (True, False):
+        parts = [
+            continuing.Part(n + 1, _KEY, b"%d" % n if n or not ordered else b"", b"%d" % ((n + 1) % size), 1, n)
+            for n in range(size)
+        ]
+        begun = time.process_time()
+        newest = continuing._newest(parts, ordered)
+        assert time.process_time() - begun < 0.25  # one by one: a second
+        assert set(newest.values()) == {size - 1}
