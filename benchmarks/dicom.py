@@ -93,7 +93,7 @@ def _tabellion(slices: Path) -> float:
     with _process(words) as process:
         assert process.stdout is not None
         port = int(json.loads(process.stdout.readline())["dicom"].rpartition(":")[2])
-        _ready(port)
+        _ready(port, process)
         seconds = _send(port, slices)
     shutil.rmtree(data)
     return seconds
@@ -104,7 +104,7 @@ def _receiver(slices: Path) -> float:
     with _process([sys.executable, "-m", "benchmarks.dicom", str(out)]) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        _ready(port)
+        _ready(port, process)
         seconds = _send(port, slices)
     shutil.rmtree(out)
     return seconds
@@ -135,14 +135,16 @@ def receive(out: Path) -> None:
 def _storescp(slices: Path) -> float:
     out = slices.parent / f"out-{slices.name}"
     out.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with _process(["storescp", "+xa", "+B", "--max-pdu", "131072", "-od", str(out), str(port)]):
-        _ready(port)
-        seconds = _send(port, slices)
-    shutil.rmtree(out)
-    return seconds
+    for _ in range(5):  # it wants a number, and another program may be faster to the one that is free now
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with _process(["storescp", "+xa", "+B", "--max-pdu", "131072", "-od", str(out), str(port)]) as process:
+            if _ready(port, process):
+                seconds = _send(port, slices)
+                shutil.rmtree(out)
+                return seconds
+    raise RuntimeError("storescp found no port")
 
 
 @contextmanager
@@ -157,13 +159,16 @@ def _process(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.close()
 
 
-def _ready(port: int) -> None:
-    """Wait for C-ECHO, so that starting is not measured."""
+def _ready(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait for C-ECHO, so that starting is not measured; False if the receiver has ended instead."""
     until = time.monotonic() + 60
     while subprocess.run(["echoscu", "127.0.0.1", str(port)], capture_output=True, check=False).returncode:
+        if process.poll() is not None:
+            return False
         if time.monotonic() > until:
             raise RuntimeError("the receiver did not come up")
         time.sleep(0.1)
+    return process.poll() is None
 
 
 if __name__ == "__main__":
