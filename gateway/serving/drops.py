@@ -82,12 +82,18 @@ class Watch:
 
     def _marked(self, found: list[Drop], still: list[Drop]) -> list[Drop]:
         """Of them those whose marker is there. A marker that no file is left for has done its work, and goes."""
-        there = {drop.path.name for drop in found if drop.path.name.endswith(self.marker)}
+        there = {drop.path.name: drop.changed for drop in found if drop.path.name.endswith(self.marker)}
         waited = {name for drop in found if drop.path.name not in there for name in _marks(drop, self.marker)}
         for drop in still:
-            if drop.path.name in there - waited:
+            if drop.path.name in there and drop.path.name not in waited:
                 drop.path.unlink(missing_ok=True)
-        return [drop for drop in still if drop.path.name not in there and there.intersection(_marks(drop, self.marker))]
+        return [
+            drop
+            for drop in still
+            # an older marker is that of an earlier file of this name
+            if drop.path.name not in there
+            and any(there.get(name, -1) >= drop.changed for name in _marks(drop, self.marker))
+        ]
 
 
 def _files(folder: Path) -> Iterable[Drop]:
@@ -160,7 +166,7 @@ def move(drop: Drop, faults: tuple[dict[str, Any], ...]) -> None:
     name = os.fsdecode(os.fsencode(drop.path.name)[:_LONGEST])
     target = folder / name
     number = 0
-    while target.exists():
+    while target.exists() or target.with_name(f"{target.name}.why.json").exists():
         number += 1
         target = folder / f"{name}.{number}"
     if faults:

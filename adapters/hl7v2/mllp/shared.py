@@ -107,15 +107,18 @@ def peer_of(transport: asyncio.BaseTransport) -> Peer:
     return Peer(f"{address[0]}:{address[1]}" if address else "local", names_of(transport))
 
 
+_LONGEST, _LONGEST_MS = 32_767, 2**31 - 1  # what Linux takes for the times of its probes, and for its own
+
+
 def probe(sock: socket.socket | None, seconds: float) -> None:
     """Let TCP find out that a peer is gone without a word (half-open), about so many seconds after it was last heard:
     by its probes while nothing is under way, by what it has not acknowledged else; 0 = as the system does."""
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6) or not seconds:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    whole = max(1, round(seconds / 2)), max(1, round(seconds / 8)), 4
+    whole = min(max(1, round(seconds / 2)), _LONGEST), min(max(1, round(seconds / 8)), _LONGEST), 4
     # without the last one bytes that were sent are repeated for a quarter of an hour, and nothing is probed meanwhile
     names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
-    for name, value in zip(names, (*whole, round(seconds * 1000)), strict=True):
+    for name, value in zip(names, (*whole, min(round(seconds * 1000), _LONGEST_MS)), strict=True):
         if hasattr(socket, name):  # Linux
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

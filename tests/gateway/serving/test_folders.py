@@ -249,6 +249,28 @@ def test_a_marker_is_waited_for_and_goes_when_its_file_has_gone(tmp_path: Path) 
         assert made.files() == {".": ["c.hl7"], "done": ["a.hl7", "b.hl7"]}
 
 
+def test_the_marker_of_an_earlier_file_does_not_count_for_the_next(tmp_path: Path) -> None:
+    made = Desk(tmp_path, "hl7v2", marker=".ok")
+    with closing(made.journal):
+        made.drop("a.hl7.ok", b"")
+        made.drop("a.hl7", adt("A01", TIME, pid()))
+        os.utime(made.inbox / "a.hl7.ok", ns=(1, 1))
+        made.look()
+        assert made.bodies() == []
+        made.drop("a.hl7.ok", b"done")
+        made.look()
+        assert made.files()["done"] == ["a.hl7"]
+
+
+def test_no_reason_overwrites_a_file_put_away_before(desk: Desk) -> None:
+    desk.drop("a.why.json", b"no message")
+    desk.look()
+    desk.drop("a", b"no message either")
+    desk.look()
+    assert (desk.inbox / "failed" / "a.why.json").read_bytes() == b"no message"
+    assert desk.files()["failed"] == ["a.1", "a.1.why.json", "a.why.json", "a.why.json.why.json"]
+
+
 @pytest.mark.parametrize("name", ["A.TMP", "a.filepart", "a.hl7.uploading", "a.hl7~", ".a.hl7.Xy12Z"])
 def test_names_of_unfinished_files_in_any_case(desk: Desk, name: str) -> None:
     desk.drop(name, adt("A01", TIME, pid()))

@@ -23,6 +23,7 @@ from adapters.hl7v2.mllp import (
     frame,
     server_context,
 )
+from adapters.hl7v2.mllp.shared import probe
 from tests.support.certificates import Authority
 from tests.support.deaf import deafen
 from tests.support.listener import MESSAGE, Keeper, listening
@@ -162,3 +163,10 @@ def test_as_long_as_a_peer_is_there_it_may_be_silent() -> None:
             await sender.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("seconds", [0.001, 86_400.0, 1e9])
+def test_any_time_can_be_asked_of_tcp(seconds: float) -> None:
+    with socket.socket() as sock:
+        probe(sock, seconds)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
