@@ -14,9 +14,7 @@ from contextlib import suppress
 
 from adapters.hl7v2.mllp import Verdict
 from pipelines.acknowledging import LATE, failed, verdict
-from pipelines.database import DISK_ERRORS
 from pipelines.datafolder import DataFolder
-from pipelines.errors import PipelineError
 from pipelines.logs import Log
 from pipelines.reads import StateReader
 
@@ -73,7 +71,7 @@ class Outcomes:
             entries = self._up_to(cursor)
             try:
                 cursor, found = await loop.run_in_executor(self._thread, self._read, entries)
-            except (PipelineError, *DISK_ERRORS) as error:
+            except Exception as error:  # noqa: BLE001 (the boundary: whatever it was, who waits asks again or is late)
                 self._log.error("outcomes.unavailable", error=type(error).__name__)
                 for entry in entries:
                     heapq.heappush(self._order, entry)
