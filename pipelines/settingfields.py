@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 SECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -86,6 +87,8 @@ def _scalar(one: Field[Any], kind: Any, value: Any) -> Iterator[str]:
     right = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not right or (isinstance(value, bool) and kind is not bool):
         yield f"must be {_WORDS[kind]}"
+    elif isinstance(value, float) and not isfinite(value):  # TOML has inf and nan; no time and no size is one
+        yield "must be finite"
     elif rules["least"] is not None and not value >= rules["least"]:
         yield f"must be {rules['least']:g} or more"
     elif rules["choices"] and value not in rules["choices"]:

@@ -121,6 +121,8 @@ def test_the_environment_wins(tmp_path: Path) -> None:
             "[channels.lab]\nlistener = '10.0.0.1:2576'\nlistener_tls = false\n",
             "[channels.lab] listener: '10.0.0.1:2576' is not loopback",
         ),
+        ("[mllp]\nsilent_seconds = inf\n", "silent_seconds: must be finite"),
+        ("[mllp]\nidle_seconds = nan\n", "idle_seconds: must be finite"),
         ("[channels.lab]\nanswer_after = 'settle'\n", "must be one of keep, map"),
         ("[channels.lab]\nanswer_after = 'map'\nsequence_numbers = 'check'\n", "answer_after: with sequence numbers"),
         ("[channels.lab]\nformat = 'fhir'\nanswer_after = 'map'\n", "answer_after: only a channel of format hl7v2"),

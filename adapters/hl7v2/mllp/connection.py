@@ -76,10 +76,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
             return
-        shared.open(self)
         self._heard = shared.clock()
         self._transport.set_write_buffer_limits(high=_ANSWER_BUFFER)
         probe(transport.get_extra_info("socket"), shared.limits.silent_seconds)
+        shared.open(self)  # last: what fails before has no place to give back
 
     def connection_lost(self, exc: Exception | None) -> None:
         shared = self._shared
