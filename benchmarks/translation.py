@@ -60,6 +60,7 @@ def _codes(rounds: int, count: int) -> list[Row]:
 
 
 def _step(rounds: int, count: int) -> list[Row]:
+    from adapters.fhir import JsonValue
     from mappings import Change, Element, Mapped
     from pipelines.translation import translation
 
@@ -74,7 +75,7 @@ def _step(rounds: int, count: int) -> list[Row]:
     def message(number: int) -> Mapped:
         changes = []
         for place in range(_CODINGS):
-            coding = {"system": system, "code": codes[(number + place) % len(codes)], "display": "x"}
+            coding: JsonValue = {"system": system, "code": codes[(number + place) % len(codes)], "display": "x"}
             elements = (Element("code", "", {"coding": [coding]}), Element("subject", "", {}))
             changes.append(Change("Condition", f"c{number}-{place}", "p", elements))
         changes.append(Change("Provenance", f"p{number}", None, ()))
@@ -87,7 +88,7 @@ def _step(rounds: int, count: int) -> list[Row]:
             step(each)
 
     def bare(batch: Sequence[bytes]) -> None:
-        answers = {code: {"system": "x", "code": code} for code in codes}
+        answers: dict[str, JsonValue] = {code: {"system": "x", "code": code} for code in codes}
         for each in messages:
             for change in each.changes:
                 for element in change.elements:

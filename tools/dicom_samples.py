@@ -15,7 +15,7 @@ from typing import Any
 from pydicom import Dataset, FileDataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 FOLDER = Path(__file__).resolve().parent.parent / "sample_data" / "dicom"
 _ROOT = "2.25.314159265358979323846264338327950"  # of our own, from a UUID (PS3.5 annex B.2)
@@ -207,7 +207,7 @@ def _file(dataset: Dataset) -> bytes:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _ROOT
+    meta.ImplementationClassUID = UID(_ROOT)
     out = io.BytesIO()
     FileDataset(out, dataset, file_meta=meta, preamble=b"\0" * 128).save_as(out, enforce_file_format=True)
     return out.getvalue()

@@ -116,7 +116,7 @@ def files() -> dict[str, list[tuple[str, ...]]]:
     """Rows of each file, header first."""
     by_name = {name: sctid(number) for name, (number, _, _) in CONCEPTS.items()}
     stamp = (DATE, _ACTIVE, MODULE)
-    concepts = [("id", "effectiveTime", "active", "moduleId", "definitionStatusId")]
+    concepts: list[tuple[str, ...]] = [("id", "effectiveTime", "active", "moduleId", "definitionStatusId")]
     concepts += [
         (by_name[name], DATE, "0" if name in INACTIVE else "1", MODULE, _DEFINITION) for name in CONCEPTS
     ]  # fmt: skip

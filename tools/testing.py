@@ -126,7 +126,7 @@ def _wheel(dist: Path, rest: list[str]) -> int:
                 (place / fetched).symlink_to(ROOT / fetched)
         venv = place / ".venv"
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         locked = ["--require-hashes", "--only-binary", ":all:", "-r"]
         subprocess.run([*pip, *locked, ROOT / "requirements-dev.lock"], check=True)
         subprocess.run([*pip, "--no-index", "--no-deps", wheel], check=True)
@@ -134,7 +134,7 @@ def _wheel(dist: Path, rest: list[str]) -> int:
         environment = {"TABELLION_TEST_DATA": str(data), **os.environ, "TABELLION_WHEEL_TEST": "1", "PYTHONPATH": ""}
         environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
         environment.pop("PYTHONPATH")
-        command = [venv / "bin" / "python", "-m", "tools.testing", *rest]
+        command = [str(venv / "bin" / "python"), "-m", "tools.testing", *rest]
         return subprocess.run(command, cwd=place, env=environment, check=False).returncode
 
 

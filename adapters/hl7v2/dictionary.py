@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FILE = Path(__file__).with_name("dictionary.bin")
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
@@ -49,8 +49,8 @@ class Dictionary:
 
     version: str
     structures: dict[str, list[Child]]
-    segments: dict[str, list[list[object]]]
-    types: dict[str, list[list[object]]]
+    segments: dict[str, list[list[Any]]]
+    types: dict[str, list[list[Any]]]
     tables: dict[str, list[str]]
 
     def fields(self, segment: str) -> tuple[Field, ...] | None:
@@ -88,12 +88,12 @@ def load(version: str) -> Dictionary:
 # sized for a few versions in use at a time: conformance asks for these at every field
 @lru_cache(maxsize=1024)
 def _fields(version: str, segment: str) -> tuple[Field, ...]:
-    return tuple(Field(*row) for row in load(version).segments[segment])  # type: ignore[arg-type]  # JSON rows
+    return tuple(Field(*row) for row in load(version).segments[segment])
 
 
 @lru_cache(maxsize=1024)
 def _components(version: str, datatype: str) -> tuple[Component, ...]:
-    return tuple(Component(*row) for row in load(version).types[datatype])  # type: ignore[arg-type]  # JSON rows
+    return tuple(Component(*row) for row in load(version).types[datatype])
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,7 @@ import sys
 import time
 from array import array
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -174,11 +175,8 @@ async def _load(address: str, connections: int, supply: _Supply, tls: str) -> No
     loop = asyncio.get_running_loop()
     host, port = address.rsplit(":", 1)
     ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
-    opening = [
-        loop.create_connection(lambda end=end: _Client(supply, end), host, int(port), ssl=context)  # type: ignore[misc]  # untyped
-        for end in ends
-    ]
-    await asyncio.gather(*opening)
+    clients = [partial(_Client, supply, end) for end in ends]
+    await asyncio.gather(*(loop.create_connection(each, host, int(port), ssl=context) for each in clients))
     await asyncio.gather(*ends)
 
 

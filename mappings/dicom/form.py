@@ -23,12 +23,12 @@ class Written:
 
     def __init__(self, raw: Any, file: str) -> None:
         self.file, self.line = file, line_of(raw)
-        if not isinstance(raw, dict):
+        if not isinstance(raw, Dict):
             raise self.error("a row is a mapping")
         for key in raw:
             if key not in _KEYS:
                 raise self.error(f"a row has no {key}")
-        self.raw: Dict = raw  # type: ignore[assignment]  # made by yamlfile
+        self.raw = raw
 
     def error(self, text: str) -> MapError:
         """A finding at this row."""

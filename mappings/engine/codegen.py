@@ -396,7 +396,7 @@ class _Writer:
         padding = self.constant([""] * (indices[-1] + 1))
         return [f" {names} = {self.constant(itemgetter(*indices))}(fields + {padding})"]
 
-    def build(self) -> Block:
+    def build(self) -> Callable[[Any], Any]:
         lines = ["def block(at):", f" fields = {self.fields}", " codec = at.codec"]
         if self.writes:
             lines += [
@@ -423,7 +423,8 @@ class _Writer:
         exec(
             compile("\n".join(lines), f"<map {next(_NUMBERS)}>", "exec"), self.space
         )  # our own text, made of numbers and names only
-        return self.space["block"]  # type: ignore[no-any-return]
+        made: Callable[[Any], Any] = self.space["block"]
+        return made
 
 
 def generate(ops: Sequence[Op], fields: str, status: bool = True) -> Block:
@@ -468,7 +469,7 @@ def texts(
         slow = ", ".join(f"{writer.constant(long)}(at)" for _, _, long in sources)
         writer.lines.append(f" if {' or '.join(dict.fromkeys(odd))}: return [{slow}]")
     writer.lines.append(f" return [{', '.join(found)}]")
-    return writer.build()  # type: ignore[return-value]  # this body returns texts where a map's returns a status
+    return writer.build()
 
 
 def asker(condition: Condition, fields: str) -> Callable[[Any], Any]:

@@ -67,7 +67,7 @@ class EffectiveMap:
         Messages with the same layout go through the rows side by side: a row that has just run on one runs on the next
         in half the time. Eight at a time are best; more of them no longer fit in the caches.
         """
-        found: list[Mapped | None] = [None] * len(messages)
+        found: dict[int, Mapped] = {}
         alike: dict[int, tuple[MessagePlan, Layout, list[int]]] = {}
         for at, message in enumerate(messages):
             plan = self.plan(message.structure)
@@ -75,9 +75,8 @@ class EffectiveMap:
             alike.setdefault(id(layout), (plan, layout, []))[2].append(at)
         for plan, layout, places in alike.values():
             runs = [self._begin(messages[at], settings, False) for at in places]
-            for at, mapped in zip(places, self._alike(plan, layout, runs), strict=True):
-                found[at] = mapped
-        return found  # type: ignore[return-value]  # each place has been filled
+            found.update(zip(places, self._alike(plan, layout, runs), strict=True))
+        return [found[at] for at in range(len(messages))]
 
     def _alike(self, plan: MessagePlan, layout: Layout, runs: list[Run]) -> list[Mapped]:
         """Messages of one layout, step by step side by side."""

@@ -62,7 +62,7 @@ def kept(seat: Seat, plan: Plan, key: Key | None, number: int, piece: Fetched) -
         # this message has said it already: only where it says it again is new
         first, rule, bit, marks = again
         first.trace.append((rule, position, field, repetition, shift + bit, marks))
-        return first  # type: ignore[no-any-return]
+        return first
     codec = run.codec
     store = codec.emitted
     name = (*short, run.event, run.source_authority)

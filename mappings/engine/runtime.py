@@ -181,7 +181,8 @@ class Run:
         self.issues: list[Issue] = []
         self.merges: list[tuple[str, str]] = []
         self.seats = 0
-        self.emitted: dict[tuple[object, ...], Any] = {}  # what was emitted from a text already
+        # what was emitted from a text already: the first resource; rule, bit and marks of its trace
+        self.emitted: dict[tuple[object, ...], tuple[Resource, int, int, Marks]] = {}
         self.scoped = False  # an id was made from the message for want of a key
 
     def resource(self, kind: str, id_: str, position: int, scope: Scope, label: str) -> Resource:

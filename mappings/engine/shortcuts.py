@@ -402,4 +402,5 @@ class _Writer:
         exec(
             compile("\n".join(lines), f"<data type {next(_NUMBERS)}>", "exec"), self.space
         )  # our own text: numbers, names of elements, and URLs of the maps as literals
-        return self.space["convert"]  # type: ignore[no-any-return]  # made by the line before
+        made: Converter = self.space["convert"]
+        return made

@@ -240,9 +240,9 @@ def together(seat: Seat, body: Block, fallback: Block) -> int:
     resource.wrote = wrote
     trace = resource.trace
     for at in range(start, len(trace)):
-        *where, (mapped, kept, excused, invalid, notes) = trace[at]
+        rule, position, field, repetition, shift, (mapped, kept, excused, invalid, notes) = trace[at]
         said = tuple([note for note in notes if note[0] == "invalid"])
-        trace[at] = (*where, (0, 0, excused, mapped | kept | invalid, said))  # type: ignore[assignment]
+        trace[at] = (rule, position, field, repetition, shift, (0, 0, excused, mapped | kept | invalid, said))
     fallback(seat)
     return FELL
 

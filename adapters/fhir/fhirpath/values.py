@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 Items: TypeAlias = "list[Any]"
 
@@ -35,7 +35,7 @@ def descendants(items: Iterable[Any]) -> Items:
     return found
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | Decimal]:
     return type(value) is int or type(value) is Decimal
 
 
@@ -60,7 +60,7 @@ def later(left: Any, right: Any) -> bool | None:
     if type(left) is dict and type(right) is dict:
         low, high = left.get("value"), right.get("value")
         same = left.get("code") == right.get("code") and left.get("unit") == right.get("unit")
-        return low > high if same and is_number(low) and is_number(high) else None  # type: ignore[operator]  # asked before
+        return low > high if same and is_number(low) and is_number(high) else None
     return None
 
 

@@ -67,12 +67,16 @@ class MllpServer:
                 server = await loop.create_server(lambda: Connection(self._shared), sock=own, backlog=_BACKLOG)
                 self._doors.append(server.close)
             else:
-                own.listen(_BACKLOG)
-                task = loop.create_task(accept(own, self._shared, self._context))
-                task.add_done_callback(lambda _, own=own: own.close())  # type: ignore[misc]  # a default binds it now
-                self._doors.append(lambda task=task: task.cancel())  # type: ignore[misc]
+                self._doors.append(self._handshakes(own))
         for close in doors:
             close()
+
+    def _handshakes(self, own: socket.socket) -> Callable[[], object]:
+        """Accept on a socket of one's own; gives what ends it."""
+        own.listen(_BACKLOG)
+        task = asyncio.get_running_loop().create_task(accept(own, self._shared, self._context))
+        task.add_done_callback(lambda _: own.close())
+        return task.cancel
 
     def _context(self) -> ssl.SSLContext:
         assert self._tls is not None
