@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,17 @@ def shared_data() -> Path:
 def samples() -> Path:
     """Our own synthetic samples."""
     return ROOT / "sample_data"
+
+
+@pytest.fixture
+def aloud(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Shows a line at once: the progress of a long run."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(line, flush=True)
+
+    return say
 
 
 @pytest.fixture(scope="session")

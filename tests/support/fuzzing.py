@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Piece", "Watch", "in_pieces"]
+__all__ = ["Piece", "Watch", "long_run"]
 
 _PIECE = 10_000  # inputs
 _SHOWN = 20  # lines of progress over a run
@@ -63,11 +63,21 @@ def _highest() -> int:
     return int(status.read_text().partition("VmHWM:")[2].split()[0])
 
 
-def in_pieces(
+def long_run(
+    what: str, run: Callable[[str, int], Piece], count: int, number: int, most: int, say: Callable[[str], None]
+) -> tuple[Piece, str]:
+    """Run `count` inputs: what came of them, and words on memory. No process may grow by more than `most` KiB."""
+    found, grown = _in_pieces(what, run, count, number, say)
+    assert found.inputs == count
+    assert grown < most
+    return found, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB"
+
+
+def _in_pieces(
     what: str, run: Callable[[str, int], Piece], count: int, number: int, say: Callable[[str], None]
 ) -> tuple[Piece, int]:
-    """Run `count` inputs as pieces over all cores: all of it together, and the KiB by which a process grew at most from
-    the end of its first piece to the end of its last: what leaks grows without end, what is cached does not.
+    """As pieces over all cores: all of it together, and the KiB by which a process grew at most from the end of its
+    first piece to the end of its last: what leaks grows without end, what is cached does not.
 
     `run(seed, inputs)` must be importable; the seeds follow from `number`, so that a piece can be run again alone.
     """

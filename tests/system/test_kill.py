@@ -9,7 +9,6 @@ events; the log is audited anew.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections import Counter
@@ -24,8 +23,10 @@ from pipelines.doctor import first_fault
 from pipelines.messages import status
 from pipelines.ports import GROUPS
 from pipelines.topics import topic_name
+from tests.support.killing import Killing
 from tests.support.load import HospitalSender, seed
 from tests.support.service import Service, tabellion
+from tests.support.soak import amount
 
 STEPS = ("after-commit-before-ack", "inside-batch-commit", "between-produce-and-commit")
 ROUNDS = 10  # in `make test`: at least two of each kind
@@ -34,7 +35,6 @@ SOAK_SLICE_ROUNDS = 12
 PER_FOLDER = 12  # rounds on one data folder: an audit grows with its folder
 ENOUGH = 200  # acknowledged per round at least, before the kill
 CONNECTIONS = 8
-PAUSE = 0.05  # seconds between a connection's messages once enough are acknowledged and a named step is awaited
 
 
 class Rounds:
@@ -45,55 +45,22 @@ class Rounds:
         self._data = folder / "data"
         self._servers = servers
         self._tenant = tenant
-        self._chance = chance
         self._config = (
             f'[kafka]\nservers = "{servers}"\npartitions = 3\nreplication = 1\n[channels.load]\ntenant = "{tenant}"\n'
         )
         tabellion("init", "--data", str(self._data), "--tenant", tenant)
         self._sender = HospitalSender(folder / "acknowledged")
-        self.hits: Counter[str] = Counter()
+        self._killing = Killing(folder, self._sender, chance, ENOUGH, CONNECTIONS)
         self.acknowledged: list[int] = []
+
+    @property
+    def hits(self) -> Counter[str]:
+        """Kills by step."""
+        return self._killing.hits
 
     def round(self, step: str | None) -> None:
         """One round: killed at `step`, or at a random moment."""
-        crash = self._folder / "crash"
-        crash.mkdir(exist_ok=True)
-        for mark in crash.iterdir():
-            mark.unlink()
-        with Service(self._data, self._config, f"{step}={crash}" if step else "") as service:
-            asyncio.run(self._load(service, step, crash))
-            service.kill()
-        self.hits[step or "random moment"] += not step or (crash / "hit").exists()
-
-    async def _load(self, service: Service, step: str | None, crash: Path) -> None:
-        before = len(self._sender.acknowledged)
-        self._sender.pause = 0.0
-        loop = asyncio.get_running_loop()
-
-        def enough() -> bool:
-            return len(self._sender.acknowledged) - before >= ENOUGH
-
-        armed_at: float | None = None
-        moment = self._chance.random() * 0.5
-
-        def over() -> bool:
-            nonlocal armed_at
-            if not enough():
-                return False
-            if armed_at is None:
-                armed_at = loop.time()
-                if step:
-                    (crash / "armed").touch()
-                    self._sender.pause = PAUSE  # enough to pass the step; what more is sent only has to be settled
-            # a named step kills by itself; the load goes on until it does, so that it is passed again
-            return loop.time() - armed_at > (20.0 if step else moment)
-
-        sending = asyncio.create_task(self._sender.run(service.host, service.port, CONNECTIONS, over))
-        while not sending.done():
-            if armed_at is not None and not step and loop.time() - armed_at >= moment:
-                service.kill()  # in the middle of the load, not after it
-            await asyncio.sleep(0.005)
-        self.acknowledged.append(await sending)
+        self.acknowledged.append(asyncio.run(self._killing.round(self._config, step)))
 
     def check(self) -> None:
         """Let everything settle, then look."""
@@ -196,5 +163,4 @@ def test_killed_at_any_moment(tmp_path: Path, kafka: str, record_property: Calla
 @pytest.mark.soak
 def test_killed_hundreds_of_times(tmp_path: Path, kafka: str, record_property: Callable[[str, object], None]) -> None:
     """At least two hundred; a slice of it in CI."""
-    count = SOAK_SLICE_ROUNDS if os.environ.get("TABELLION_SOAK_SLICE") else SOAK_ROUNDS
-    run(tmp_path, kafka, count, record_property)
+    run(tmp_path, kafka, amount(SOAK_ROUNDS, SOAK_SLICE_ROUNDS), record_property)

@@ -8,19 +8,20 @@ receiver's own fsynced list; if it is there more than once, then under the same 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from pipelines.datafolder import open_folder
 from pipelines.doctor import first_fault
+from tests.support.killing import Killing
 from tests.support.load import HospitalSender, message, seed
 from tests.support.receiver import Receiver
 from tests.support.service import Service
+from tests.support.soak import amount
 
 STEPS = ("between-delivery-and-record", "inside-batch-commit", "after-commit-before-ack")
 ROUNDS = 4
@@ -28,7 +29,6 @@ SOAK_ROUNDS = 102
 SOAK_SLICE_ROUNDS = 8
 ENOUGH = 60
 CONNECTIONS = 4
-PAUSE = 0.05  # seconds between a connection's messages once a round has enough of them
 STILL = 60.0  # seconds without one more acknowledgement: then the others never come
 
 
@@ -37,50 +37,21 @@ def enhanced(number: int) -> bytes:
     return message(number).replace(b"|P|2.5.1||||||", b"|P|2.5.1|||AL|AL||", 1)
 
 
-async def load(service: Service, sender: HospitalSender, crash: Path, step: str | None, moment: float) -> None:
-    """Send until it is dead."""
-    before = len(sender.acknowledged)
-    sender.pause = 0.0
-    loop = asyncio.get_running_loop()
-    armed: float | None = None
-
-    def over() -> bool:
-        nonlocal armed
-        if armed is None and len(sender.acknowledged) - before >= ENOUGH:
-            armed = loop.time()
-            (crash / "armed").touch()
-            sender.pause = PAUSE  # enough to pass the step; what more is sent only has to be settled
-        return armed is not None and loop.time() - armed > 20
-
-    sending = asyncio.create_task(sender.run(service.host, service.port, CONNECTIONS, over))
-    while not sending.done():
-        if armed is not None and not step and loop.time() - armed >= moment:
-            service.kill()
-        await asyncio.sleep(0.005)
-    await sending
-
-
 async def rounds(folder: Path, count: int) -> None:
     """All of it; the receiver lives on while the service dies."""
     number = seed()
     chance = random.Random(number)
     print(f"seed {number} (TABELLION_TEST_SEED)")
-    hits: Counter[str] = Counter()
-    data, crash = folder / "data", folder / "crash"
-    crash.mkdir()
     sender = HospitalSender(folder / "accepted", enhanced)
+    killing = Killing(folder, sender, chance, ENOUGH, CONNECTIONS)
+    data, hits = killing.data, killing.hits
     kinds: list[str | None] = [[None, *STEPS][n % 4] for n in range(count)]
     chance.shuffle(kinds)
     with Receiver(folder / "received") as receiver:
         await receiver.listen()
         config = f'[pipeline]\nmappers = 0\n[channels.load]\nreply_to = "127.0.0.1:{receiver.port}"\n'
         for step in kinds:
-            for mark in crash.iterdir():
-                mark.unlink()
-            with Service(data, config, f"{step}={crash}" if step else "") as service:
-                await load(service, sender, crash, step, chance.random() * 0.5)
-                service.kill()
-            hits[step or "random moment"] += not step or (crash / "hit").exists()
+            await killing.round(config, step)
         wanted = {b"L%08d" % number for number in sender.acknowledged}
         with Service(data, config) as service:
             seen, since = -1, time.monotonic()
@@ -114,4 +85,4 @@ def test_acknowledgements_survive_kills(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_acknowledgements_survive_a_hundred_kills(tmp_path: Path) -> None:
-    asyncio.run(rounds(tmp_path, SOAK_SLICE_ROUNDS if os.environ.get("TABELLION_SOAK_SLICE") else SOAK_ROUNDS))
+    asyncio.run(rounds(tmp_path, amount(SOAK_ROUNDS, SOAK_SLICE_ROUNDS)))

@@ -3,7 +3,6 @@ per input and the memory of the process stay bounded."""
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -14,8 +13,9 @@ import pytest
 
 from adapters.hl7v2 import Hl7Error, group, leaf_text, leaves, read, unescape, units, write
 from adapters.hl7v2.conformance import conform
-from tests.support.fuzzing import Piece, Watch, in_pieces
+from tests.support.fuzzing import Piece, Watch, long_run
 from tests.support.load import seed
+from tests.support.soak import amount
 
 _SPLICES = (b"|", b"^", b"~", b"&", b"\\", b"\r", b"\n", b'""', b"\\X4", b"\\.br\\", b"MSH|", b"\xff", b"\x00", b"\x1b")
 _SLOWEST = 2.0  # seconds of CPU for one input of at most a few kilobytes: thousands of times what it takes
@@ -89,28 +89,13 @@ def test_mutants(samples: Path, record_property: Callable[[str, object], None]) 
 
 @pytest.mark.soak
 def test_a_million_mutants(
-    samples: Path,
-    shared_data: Path,
-    record_property: Callable[[str, object], None],
-    capsys: pytest.CaptureFixture[str],
+    samples: Path, shared_data: Path, record_property: Callable[[str, object], None], aloud: Callable[[str], None]
 ) -> None:
     """Of our samples and of the public messages; a slice of it in CI."""
-    count = 20_000 if os.environ.get("TABELLION_SOAK_SLICE") else 1_000_000
     number = seed()
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            print(line, flush=True)
-
-    def note(name: str, value: object) -> None:
-        record_property(name, value)
-        say(str(value))
-
-    folders = (samples / "hl7v2", shared_data / "hl7v2" / "messages")
-    found, grown = in_pieces("reader fuzz", partial(_piece, folders), count, number, say)
-    assert found.inputs == count
-    _judge(found, number, note, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
-    assert grown < _GROWN
+    work = partial(_piece, (samples / "hl7v2", shared_data / "hl7v2" / "messages"))
+    found, more = long_run("reader fuzz", work, amount(1_000_000, 20_000), number, _GROWN, aloud)
+    _judge(found, number, record_property, more)
 
 
 def _judge(found: Piece, number: int, note: Callable[[str, object], None], more: str = "") -> None:

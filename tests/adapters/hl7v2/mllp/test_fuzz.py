@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 
@@ -22,8 +21,9 @@ from adapters.hl7v2.mllp import (
     peek,
     trim,
 )
-from tests.support.fuzzing import Piece, Watch, in_pieces
+from tests.support.fuzzing import Piece, Watch, long_run
 from tests.support.load import seed
+from tests.support.soak import amount
 
 LIMIT = 400
 _SLOWEST = 1.0  # seconds of CPU for one stream, which takes some microseconds
@@ -115,23 +115,11 @@ def test_streams(record_property: Callable[[str, object], None]) -> None:
 
 
 @pytest.mark.soak
-def test_a_million_streams(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_million_streams(record_property: Callable[[str, object], None], aloud: Callable[[str], None]) -> None:
     """A slice of them in CI."""
-    count = 50_000 if os.environ.get("TABELLION_SOAK_SLICE") else 1_000_000
     number = seed()
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            print(line, flush=True)
-
-    def note(name: str, value: object) -> None:
-        record_property(name, value)
-        say(str(value))
-
-    found, grown = in_pieces("framer fuzz", fuzz, count, number, say)
-    assert found.inputs == count
-    _judge(found, number, note, f", {found.memory >> 10} MiB, grown by {grown >> 10} MiB")
-    assert grown < _GROWN
+    found, more = long_run("framer fuzz", fuzz, amount(1_000_000, 50_000), number, _GROWN, aloud)
+    _judge(found, number, record_property, more)
 
 
 def _judge(found: Piece, number: int, note: Callable[[str, object], None], more: str = "") -> None:
